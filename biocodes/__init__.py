@@ -1,0 +1,1 @@
+"""Evaluation programs. Each runs alone as `python biocodes/x.py`, without TensorFlow."""

@@ -1,0 +1,287 @@
+"""Scores named-entity tags chunk by chunk and prints what the CoNLL-2000 script conlleval.pl prints.
+
+  python biocodes/conlleval.py < NER_result_conll.txt
+
+Each input line holds columns of which the last two are the gold and the predicted tag; an empty line or one
+whose first column is `-X-` ends a sentence. The output equals that of the version of 2004-01-26 (Erik Tjong
+Kim Sang, https://www.clips.uantwerpen.be/conll2000/chunking/) to the last character, its quirks included: a
+type named `0` counts as no type, and the line of chunks without a type appears twice if both sides have some.
+"""
+
+import argparse
+import collections
+import dataclasses
+import re
+import sys
+
+BOUNDARY = b"-X-"
+OUTSIDE = ("O", "")
+
+
+@dataclasses.dataclass
+class Counts:
+    """Chunks in the gold tags, in the predicted tags, and in both (same first and last token, same type)."""
+
+    gold: int = 0
+    guessed: int = 0
+    correct: int = 0
+
+    @property
+    def precision(self):
+        """Percentage of the predicted chunks that are right, 0 if there are none."""
+        return 100 * self.correct / self.guessed if self.guessed else 0.0
+
+    @property
+    def recall(self):
+        """Percentage of the gold chunks that were found, 0 if there are none."""
+        return 100 * self.correct / self.gold if self.gold else 0.0
+
+    @property
+    def f1(self):
+        """Harmonic mean of precision and recall, in percent."""
+        precision, recall = self.precision, self.recall
+        # In this order of operations: it decides the last digit.
+        return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+@dataclasses.dataclass
+class Scores(Counts):
+    """Counts over all types; `tokens` and the `correct_tags` among them; `types`: type name -> Counts."""
+
+    tokens: int = 0
+    correct_tags: int = 0
+    types: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(Counts))
+
+    @property
+    def accuracy(self):
+        """Percentage of tokens whose tag and type are right, 0 if there are no tokens."""
+        return 100 * self.correct_tags / self.tokens if self.tokens else 0.0
+
+
+class FormatError(Exception):
+    """Input that the evaluation refuses; the message is the original's."""
+
+
+def split_tag(tag):
+    """`B-Disease` -> ("B", "Disease"); the type may hold hyphens, and `0` is no type (it is false in Perl)."""
+    chunk_tag, _, chunk_type = tag.partition("-")
+    return chunk_tag, "" if chunk_type == "0" else chunk_type
+
+
+# Besides B, I and O: E ends a chunk (IOE tagging), [ and ] are chunks of one token, and . is punctuation
+# between chunks. Pairs of neighbouring tags between which a chunk ends, and before whose second one starts:
+_END_PAIRS = {tuple(pair) for pair in ("BB", "BO", "IB", "IO", "EE", "EI", "EO")}
+_START_PAIRS = {tuple(pair) for pair in ("BB", "IB", "OB", "OI", "EE", "EI", "OE")}
+
+
+def ends_chunk(previous, current):
+    """Whether a chunk ends between two neighbouring (tag, type) pairs."""
+    (previous_tag, previous_type), (tag, chunk_type) = previous, current
+    if previous_tag in ("[", "]") or (previous_tag, tag) in _END_PAIRS:
+        return True
+    return previous_tag not in ("O", ".") and previous_type != chunk_type
+
+
+def starts_chunk(previous, current):
+    """Whether a chunk starts with the second of two neighbouring (tag, type) pairs."""
+    (previous_tag, previous_type), (tag, chunk_type) = previous, current
+    if tag in ("[", "]") or (previous_tag, tag) in _START_PAIRS:
+        return True
+    return tag not in ("O", ".") and previous_type != chunk_type
+
+
+def evaluate(rows):
+    """Counts chunks.
+
+    Args:
+      rows: iterable of `(gold_tag, predicted_tag)`, such as `("B-Disease", "O")`, or None between sentences.
+
+    Returns:
+      Scores.
+    """
+    scores = Scores()
+    previous_gold = previous_guess = OUTSIDE
+    matching = False  # inside a gold and a predicted chunk that began together and have agreed so far
+
+    def count_match():
+        scores.correct += 1
+        scores.types[previous_gold[1]].correct += 1
+
+    for row in rows:
+        gold, guess = (split_tag(row[0]), split_tag(row[1])) if row else (OUTSIDE, OUTSIDE)
+        same_type = gold[1] == guess[1]
+        if matching:
+            gold_ends = ends_chunk(previous_gold, gold)
+            guess_ends = ends_chunk(previous_guess, guess)
+            if gold_ends and guess_ends and previous_gold[1] == previous_guess[1]:
+                count_match()
+                matching = False
+            elif gold_ends != guess_ends or not same_type:
+                matching = False
+        gold_starts = starts_chunk(previous_gold, gold)
+        guess_starts = starts_chunk(previous_guess, guess)
+        if gold_starts and guess_starts and same_type:
+            matching = True
+        if gold_starts:
+            scores.gold += 1
+            scores.types[gold[1]].gold += 1
+        if guess_starts:
+            scores.guessed += 1
+            scores.types[guess[1]].guessed += 1
+        if row:
+            scores.tokens += 1
+            scores.correct_tags += gold == guess
+        previous_gold, previous_guess = gold, guess
+    if matching:
+        count_match()
+    return scores
+
+
+def _to_bytes(name):
+    # Undoes the decoding in `read_rows`: bytes that are not UTF-8 come out as they came in.
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _listed_types(scores):
+    """Yields (name, counts) in the order of the report: by bytes, the empty name perhaps twice."""
+    for name in sorted(scores.types, key=_to_bytes):
+        counts = scores.types[name]
+        if counts.gold or counts.guessed:
+            yield name, counts
+        if name == "" and counts.gold and counts.guessed:
+            yield name, counts
+
+
+def _pad(name, width):
+    # The original's fields are padded by bytes: µ takes two of the 17 columns.
+    return " " * (width - len(_to_bytes(name)))
+
+
+def format_report(scores):
+    """The report as text: the overall lines, then one line a type; each line ends with a newline."""
+    lines = [
+        f"processed {scores.tokens} tokens with {scores.gold} phrases; "
+        f"found: {scores.guessed} phrases; correct: {scores.correct}."
+    ]
+    if scores.tokens:
+        lines.append(
+            f"accuracy: {scores.accuracy:6.2f}%; precision: {scores.precision:6.2f}%; "
+            f"recall: {scores.recall:6.2f}%; FB1: {scores.f1:6.2f}"
+        )
+    for name, counts in _listed_types(scores):
+        lines.append(
+            f"{_pad(name, 17)}{name}: precision: {counts.precision:6.2f}%; "
+            f"recall: {counts.recall:6.2f}%; FB1: {counts.f1:6.2f}  {counts.guessed}"
+        )
+    return "".join(line + "\n" for line in lines)
+
+
+def format_latex(scores):
+    """The rows of a LaTeX table: a head, one row a type, overall."""
+
+    def cells(counts):
+        return f"&  {counts.precision:6.2f}\\% & {counts.recall:6.2f}\\% & {counts.f1:6.2f} \\\\"
+
+    text = "        & Precision &  Recall  & F$_{\\beta=1} \\\\\\hline"
+    for name, counts in _listed_types(scores):
+        text += f"\n{name}{_pad(name, 7)} {cells(counts)}"
+    return f"{text}\\hline\nOverall {cells(scores)}\\hline\n"
+
+
+def perl_split(delimiter, line):
+    """Splits as Perl's `split(/delimiter/, line)`.
+
+    Unlike `re.split`: no field from an empty match where a field begins, and no empty fields at the end.
+
+    Args:
+      delimiter: a compiled pattern over bytes; what its groups match become fields as well.
+      line: bytes.
+
+    Returns:
+      A list of bytes, empty for an empty line.
+    """
+    fields = []
+    start = 0
+    for match in delimiter.finditer(line):
+        if match.end() > start:
+            fields.append(line[start : match.start()])
+            fields.extend(group or b"" for group in match.groups())
+            start = match.end()
+    fields.append(line[start:])
+    while fields and not fields[-1]:
+        fields.pop()
+    return fields
+
+
+def read_rows(lines, delimiter, raw=False, outside_tag=b"O"):
+    """Yields what `evaluate` takes.
+
+    Args:
+      lines: iterable of bytes, with their newlines.
+      delimiter: compiled pattern over bytes between columns.
+      raw: tags come without B- and I-; every token not outside is a chunk of its own.
+      outside_tag: with `raw`, the tag (bytes) that stands for O.
+
+    Raises:
+      FormatError: a line with another number of columns than the first, or with a single one.
+    """
+    columns = 0
+    for line in lines:
+        line = line.removesuffix(b"\n")
+        fields = perl_split(delimiter, line)
+        if not columns:
+            columns = len(fields)
+        elif fields and len(fields) != columns:
+            raise FormatError(f"unexpected number of features: {len(fields)} ({columns})")
+        if not fields or fields[0] == BOUNDARY:
+            yield None
+            continue
+        if len(fields) < 2:
+            text = line.decode("utf-8", "surrogateescape")
+            raise FormatError(f"conlleval: unexpected number of features in line {text}")
+        tags = fields[-2:]
+        if raw:
+            tags = [b"O" if tag in (outside_tag, b"O") else b"B-" + tag for tag in tags]
+        yield tuple(tag.decode("utf-8", "surrogateescape") for tag in tags)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description="Chunk-level precision, recall and F1 as conlleval.pl gives."
+    )
+    parser.add_argument("file", nargs="?", help="tagged text; standard input if left out")
+    parser.add_argument("-l", dest="latex", action="store_true", help="print rows of a LaTeX table")
+    parser.add_argument(
+        "-r", dest="raw", action="store_true", help="tags have no B- and I-: one token a chunk"
+    )
+    parser.add_argument(
+        "-d", dest="delimiter", default=" ", help="regular expression between columns (a space)"
+    )
+    parser.add_argument("-o", dest="outside_tag", default="O", help="with -r: the tag outside chunks (O)")
+    return parser.parse_args()
+
+
+def main():
+    """Reads the command line and the input, prints the report."""
+    arguments = parse_arguments()
+    try:
+        delimiter = re.compile(_to_bytes(arguments.delimiter))
+        outside_tag = _to_bytes(arguments.outside_tag)
+        with open(arguments.file, "rb") if arguments.file else sys.stdin.buffer as lines:
+            scores = evaluate(read_rows(lines, delimiter, arguments.raw, outside_tag))
+    except FormatError as error:
+        sys.stderr.buffer.write(_to_bytes(f"{error}\n"))
+        return 1
+    except re.error as error:
+        print(f"error: -d {arguments.delimiter!r} is not a regular expression: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {arguments.file or 'standard input'}: {error.strerror}", file=sys.stderr)
+        return 1
+    report = format_latex(scores) if arguments.latex else format_report(scores)
+    sys.stdout.buffer.write(_to_bytes(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What every program here shares: errors, text files, flag definitions."""

@@ -1,0 +1,34 @@
+"""Errors that are the user's to mend, and how a program reports them."""
+
+import errno
+import sys
+
+from absl import app
+
+
+class InputError(Exception):
+    """Bad input. The message is one line: what is wrong, in which file and line, what was expected."""
+
+
+def describe_os_error(error):
+    """Says in one line what an `OSError` means for the user."""
+    if error.errno == errno.ENOSPC:
+        return f"no space left on the disk of {error.filename or 'the output directory'}; free some and run again"
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+
+
+def run(main):
+    """Runs `main(argv)` under absl; bad input becomes one line on standard error and exit status 1.
+
+    Anything else that goes wrong is a defect of ours and keeps its traceback.
+    """
+
+    def guarded(argv):
+        try:
+            return main(argv)
+        except InputError as error:
+            sys.exit(f"error: {error}")
+        except OSError as error:
+            sys.exit(f"error: {describe_os_error(error)}")
+
+    app.run(guarded)

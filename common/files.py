@@ -1,0 +1,81 @@
+"""Text files: strict UTF-8 on the way in, all or nothing on the way out."""
+
+import contextlib
+import glob
+import os
+
+from common.errors import InputError
+
+
+def read_lines(path):
+    """Yields `(line_number, line)` of a UTF-8 text file, from 1, without line endings.
+
+    Only `\\n` and `\\r\\n` end a line, so that Unicode separators inside a field stay in it.
+
+    Raises:
+      InputError: the file is missing, unreadable or not UTF-8 (with the line).
+    """
+    try:
+        with open(path, "rb") as file:
+            for number, raw in enumerate(file, 1):
+                try:
+                    line = raw.decode("utf-8")
+                except UnicodeDecodeError as error:
+                    raise InputError(
+                        f"{path}, line {number}: invalid UTF-8 (byte {error.start + 1} of the line); "
+                        "expected UTF-8 text"
+                    ) from None
+                yield number, line.rstrip("\n").removesuffix("\r")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+@contextlib.contextmanager
+def atomic_write(path, mode="w"):
+    """Opens a temporary file beside `path` and renames it to `path` if the block succeeds.
+
+    A reader never sees a half-written file, and what stood there before survives a failure.
+    """
+    temporary = f"{path}.tmp{os.getpid()}"
+    encoding = None if "b" in mode else "utf-8"
+    try:
+        with open(temporary, mode, encoding=encoding, newline=None if "b" in mode else "\n") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def make_directory(path):
+    """Creates `path` and checks that files can be written in it.
+
+    Raises:
+      InputError: it cannot be created or written.
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+        probe = os.path.join(path, f".write_test{os.getpid()}")
+        with open(probe, "w", encoding="utf-8"):
+            pass
+        os.unlink(probe)
+    except OSError as error:
+        raise InputError(f"{path}: cannot write output there ({error.strerror})") from None
+
+
+def expand_patterns(patterns):
+    """The files that a comma-separated list of paths and glob patterns means, in the order given.
+
+    Raises:
+      InputError: a pattern that matches no file.
+    """
+    files = []
+    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
+        matches = sorted(path for path in glob.glob(pattern) if os.path.isfile(path))
+        if not matches:
+            raise InputError(f"{pattern}: no such file; expected paths or patterns, separated by commas")
+        files += matches
+    if not files:
+        raise InputError(f"{patterns!r}: names no file; expected paths or patterns, separated by commas")
+    return files

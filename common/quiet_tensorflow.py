@@ -1,0 +1,20 @@
+"""Imports TensorFlow without the notes that its C++ side prints at start-up. Programs import this first.
+
+The notes (missing CUDA libraries, oneDNN's rounding) are written before any logging level is in force, so
+standard error is closed to them while the library loads. What goes wrong is raised as an exception.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_stderr = os.dup(2)
+_nowhere = os.open(os.devnull, os.O_WRONLY)
+os.dup2(_nowhere, 2)
+try:
+    import keras  # noqa: F401
+    import tensorflow  # noqa: F401
+finally:
+    os.dup2(_stderr, 2)
+    os.close(_stderr)
+    os.close(_nowhere)

@@ -1,0 +1,1 @@
+"""From text to features: tokenization, pre-training instances, task examples, TFRecords. Knows no model."""

@@ -1,0 +1,74 @@
+"""Bulk tokenization: the ids of `FullTokenizer`, some 20 times as fast.
+
+tensorflow-text's FastBertTokenizer cuts words as the original does once the text is cleaned. What differs is
+taken from it: deleting characters and lower-casing are done here by Python's `unicodedata`, which defines the
+original's result, and words over 200 characters, for which the library counts bytes, become unknown here.
+`tests/test_tokenization.py` compares the two on every code point, the golden strings and real text.
+"""
+
+import re
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text
+
+from data_prep.tokenization import (
+    CLEAN,
+    DELETE,
+    MAX_WORD_CHARS,
+    SPACE_OUT_PUNCTUATION,
+    load_vocab,
+    strip_accents,
+)
+
+MAX_BYTES_PER_WORD = 4 * MAX_WORD_CHARS  # no word of 200 characters has more in UTF-8
+MAYBE_LONG_WORD = re.compile(rf"\S{{{MAX_WORD_CHARS + 1}}}")
+LONG_WORD = re.compile(rf"\S{{{MAX_WORD_CHARS + 1},}}")
+
+
+class FastTokenizer:
+    """Turns many texts into ids at once; equal to FullTokenizer."""
+
+    def __init__(self, vocab_file, do_lower_case=True):
+        """Raises InputError if the vocabulary is unfit (see `tokenization.load_vocab`)."""
+        self.vocab = load_vocab(vocab_file)
+        self.do_lower_case = do_lower_case
+        pieces = {i: piece for piece, i in self.vocab.items()}
+        # Only the last id of a repeated piece is in use; the library needs a different piece on each line, so the
+        # other lines get one that no text contains, being control characters.
+        lines = [pieces.get(i) or f"\0{i}" for i in range(max(pieces) + 1)]
+        self._tokenizer = tensorflow_text.FastBertTokenizer(
+            lines,
+            token_out_type=tf.int32,
+            max_bytes_per_word=MAX_BYTES_PER_WORD,
+            lower_case_nfd_strip_accents=False,
+        )
+        # A word that is in no vocabulary: a single letter of a dead script (Deseret).
+        self._unknown_word = next(
+            char for char in map(chr, range(0x10428, 0x10450)) if char not in self.vocab
+        )
+
+    def tokenize_to_ids(self, texts):
+        """Returns the ids of all texts, one after the other, and where each begins.
+
+        Args:
+          texts: sequence of n str.
+
+        Returns:
+          (values, row_splits): int32 array of all ids; int64 array [n + 1], so that the ids of text i are
+          `values[row_splits[i]:row_splits[i + 1]]`.
+        """
+        if not texts:
+            return np.zeros(0, np.int32), np.zeros(1, np.int64)
+        ids = self._tokenizer.tokenize(tf.constant([self._clean(text) for text in texts]))
+        return ids.values.numpy(), ids.row_splits.numpy()
+
+    def _clean(self, text):
+        # A printable string has nothing to delete but U+FFFD (and no white space but spaces).
+        if not text.isprintable() or "\ufffd" in text:
+            text = text.translate(DELETE)
+        if self.do_lower_case:
+            text = strip_accents(text.lower())
+        if MAYBE_LONG_WORD.search(text):
+            text = LONG_WORD.sub(self._unknown_word, text.translate(CLEAN).translate(SPACE_OUT_PUNCTUATION))
+        return text

@@ -1,0 +1,238 @@
+"""TFRecord files: what is in them, and the input pipeline that every program reads them with.
+
+One specification drives writer and reader; the names are the original's. A pre-training record has
+fixed lengths and is padded. A fine-tuning record holds one value a piece and is padded when batched.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from common.errors import InputError
+
+SHUFFLE_BUFFER = 10_000  # records, still serialized: some 30 MB at sequence length 512
+INTERLEAVED_FILES = 8
+RECORDS_A_TURN = 16  # read from one file before the next has its turn
+
+
+@dataclasses.dataclass(frozen=True)
+class Feature:
+    """One feature of a record."""
+
+    length: int | None = None  # values a record; None: as many as pieces, padded with 0 in a batch
+    dtype: tf.DType = tf.int32  # int32 (stored as int64) or float32
+    limit: int | None = None  # values are below it
+
+
+def pretraining_features(max_seq_length, max_predictions_per_seq, vocab_size):
+    """What `create_pretraining_data` writes and `run_pretraining` reads."""
+    return {
+        "input_ids": Feature(max_seq_length, limit=vocab_size),
+        "input_mask": Feature(max_seq_length, limit=2),
+        "segment_ids": Feature(max_seq_length),
+        "masked_lm_positions": Feature(max_predictions_per_seq, limit=max_seq_length),
+        "masked_lm_ids": Feature(max_predictions_per_seq, limit=vocab_size),
+        "masked_lm_weights": Feature(max_predictions_per_seq, tf.float32),
+        "next_sentence_labels": Feature(1, limit=2),
+    }
+
+
+def token_features(vocab_size, num_labels):
+    """What `run_ner` writes and reads: a label for every piece."""
+    return {
+        "input_ids": Feature(limit=vocab_size),
+        "input_mask": Feature(limit=2),
+        "segment_ids": Feature(limit=2),
+        "label_ids": Feature(limit=num_labels),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Padding:
+    """How the sequences of a batch get one length."""
+
+    pad_to: int | None = None  # every batch to this length; None: to the longest of the batch
+    multiple_of: int = 1  # and up to a multiple, so that few shapes occur
+    window: int = 1  # batches that are formed together, of sequences of similar length
+
+
+def training_batches(files, features, batch_size, seed, start_step=0, padding=None):
+    """Endless batches: every record once an epoch, in a new order each.
+
+    The order is a function of `seed` alone, so that a run which resumes at `start_step` reads on where
+    it stopped. Records are skipped without being parsed.
+
+    Args:
+      files: paths of TFRecord files.
+      features: a dict from name to `Feature`.
+      batch_size: examples a batch.
+      seed: int.
+      start_step: batches to skip.
+      padding: a `Padding`; None for the default.
+
+    Returns:
+      A `tf.data.Dataset` of dicts from name to int32 or float32 [batch_size, length].
+    """
+
+    def epoch(number):
+        order = tf.random.experimental.stateless_shuffle(tf.constant(files), seed=[seed, number])
+        records = tf.data.Dataset.from_tensor_slices(order).interleave(
+            tf.data.TFRecordDataset,
+            cycle_length=INTERLEAVED_FILES,
+            block_length=RECORDS_A_TURN,
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        return records.shuffle(SHUFFLE_BUFFER, seed=number + seed)
+
+    padding = padding or Padding()
+    records = tf.data.Dataset.counter().flat_map(epoch)
+    windows = records.batch(batch_size * padding.window).enumerate().skip(start_step // padding.window)
+
+    def split(number, serialized):
+        # Sorted by length inside a window, its batches must not come shortest first.
+        order = tf.random.experimental.stateless_shuffle(tf.range(padding.window), seed=[seed, number])
+        return _batches(_parse(serialized, features), batch_size, order, padding)
+
+    return windows.flat_map(split).skip(start_step % padding.window).prefetch(tf.data.AUTOTUNE)
+
+
+def evaluation_batches(files, features, batch_size, padding=None, repeat=False):
+    """Batches in the order of the files, or of similar length within each window.
+
+    Args:
+      files, features, batch_size, padding: as for `training_batches`.
+      repeat: start again at the end and leave no smaller last batch.
+
+    Returns:
+      A `tf.data.Dataset` of dicts as of `training_batches`, with `index`, int64 [batch], the place of
+      each record in the files, beside.
+    """
+    padding = padding or Padding()
+    records = tf.data.TFRecordDataset(files).enumerate()
+    if repeat:
+        records = records.repeat()
+
+    def split(index, serialized):
+        parsed = {**_parse(serialized, features), "index": index}
+        order = tf.range((tf.size(index) + batch_size - 1) // batch_size)
+        return _batches(parsed, batch_size, order, padding)
+
+    return records.batch(batch_size * padding.window).flat_map(split).prefetch(tf.data.AUTOTUNE)
+
+
+def _parse(serialized, features):
+    """Parses [n] serialized examples to dense [n, length] or ragged [n, (pieces)] tensors."""
+    specification = {}
+    for name, feature in features.items():
+        stored = tf.float32 if feature.dtype == tf.float32 else tf.int64
+        specification[name] = (
+            tf.io.RaggedFeature(stored, row_splits_dtype=tf.int64)
+            if feature.length is None
+            else tf.io.FixedLenFeature([feature.length], stored)
+        )
+    parsed = tf.io.parse_example(serialized, specification)
+    for name, feature in features.items():
+        if feature.limit is not None:
+            values = parsed[name].flat_values if feature.length is None else parsed[name]
+            tf.debugging.assert_less(values, tf.constant(feature.limit, tf.int64))
+            tf.debugging.assert_non_negative(values)
+        parsed[name] = tf.cast(parsed[name], feature.dtype)
+    return parsed
+
+
+def _batches(parsed, batch_size, order, padding):
+    """Cuts a window into batches, numbered by `order`, of rows of similar length."""
+    lengths = tf.concat(
+        [x.row_lengths() for x in parsed.values() if isinstance(x, tf.RaggedTensor)][:1] or [[0]], 0
+    )
+    by_length = tf.argsort(lengths, stable=True) if padding.window > 1 else None
+
+    def batch(number):
+        rows = slice(number * batch_size, (number + 1) * batch_size)
+        if by_length is None:
+            chosen = {name: x[rows] for name, x in parsed.items()}
+        else:
+            chosen = {name: tf.gather(x, by_length[rows]) for name, x in parsed.items()}
+        return {name: _pad(x, padding) for name, x in chosen.items()}
+
+    return tf.data.Dataset.from_tensor_slices(order).map(batch)
+
+
+def _pad(x, padding):
+    if not isinstance(x, tf.RaggedTensor):
+        return x
+    if padding.pad_to:
+        length = padding.pad_to
+    else:
+        multiple = padding.multiple_of
+        length = (tf.reduce_max(x.row_lengths()) + multiple - 1) // multiple * multiple
+    return x.to_tensor(shape=tf.stack([tf.constant(-1, tf.int64), tf.cast(length, tf.int64)]))
+
+
+def checked(dataset, files, features):
+    """Iterates a dataset; where that fails, an `InputError` names the file and the record at fault."""
+    try:
+        yield from dataset
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+        for path in files:
+            check_file(path, features)
+        raise
+
+
+def check_files(files, features):
+    """Looks at the first record of each file, so that a wrong flag fails at once, not in an hour.
+
+    Raises:
+      InputError: as of `check_file`, or all files are empty.
+    """
+    if not sum(check_file(path, features, first_only=True) for path in files):
+        raise InputError(f"{files[0]}: no records in {len(files)} files; expected TFRecords")
+
+
+def check_file(path, features, first_only=False):
+    """Counts the records of a file and checks each against `features`.
+
+    Raises:
+      InputError: the file is missing, truncated or no TFRecord file; a record is no `tf.train.Example`
+        or has a feature of another length or beyond its limit.
+    """
+    number = 0
+    try:
+        for number, record in enumerate(tf.data.TFRecordDataset(path), 1):
+            _check_record(f"{path}, record {number}", record.numpy(), features)
+            if first_only:
+                break
+    except tf.errors.NotFoundError:
+        raise InputError(f"{path}: no such file; expected TFRecords") from None
+    except tf.errors.DataLossError:
+        raise InputError(
+            f"{path}, record {number + 1}: truncated, altered or no TFRecord file; write the file again"
+        ) from None
+    return number
+
+
+def _check_record(where, record, features):
+    example = tf.train.Example()
+    try:
+        example.ParseFromString(record)
+    except Exception:  # the protobuf runtimes raise different classes of DecodeError
+        raise InputError(f"{where}: not a tf.train.Example; expected one") from None
+    stored = example.features.feature
+    for name, feature in features.items():
+        kind = "float_list" if feature.dtype == tf.float32 else "int64_list"
+        if name not in stored or stored[name].WhichOneof("kind") not in (kind, None):
+            raise InputError(
+                f"{where}: no feature {name!r} of type {kind}; found {', '.join(sorted(stored)) or 'none'}"
+            )
+        values = getattr(stored[name], kind).value
+        if feature.length is not None and len(values) != feature.length:
+            raise InputError(
+                f"{where}: feature {name!r} has {len(values)} values, expected {feature.length}; "
+                "the length flags must be those that the data was made with"
+            )
+        if feature.limit is not None and values and not 0 <= min(values) <= max(values) < feature.limit:
+            raise InputError(
+                f"{where}: feature {name!r} has values from {min(values)} to {max(values)}, expected 0 to "
+                f"{feature.limit - 1}; was it made for another vocabulary or length?"
+            )

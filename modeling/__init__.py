@@ -1,0 +1,1 @@
+"""BERT: layers, heads, losses, optimizer, checkpoints and the training loop. Knows no file format of a task."""

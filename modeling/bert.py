@@ -1,0 +1,287 @@
+"""BERT, the bidirectional transformer encoder (Devlin et al. 2019), as Keras 3 layers.
+
+The layers nest so that a variable's path is its name in the TensorFlow 1 checkpoints, for instance
+`bert/encoder/layer_0/attention/self/query/kernel`.
+
+Dimensions in shape comments:
+  B  batch size
+  F  sequence length
+  D  hidden size
+  N  attention heads
+  H  size of a head, D / N
+"""
+
+import math
+import zlib
+
+import keras
+import tensorflow as tf
+
+# Added to the attention scores of padding, so that softmax gives it nothing.
+MASK_ADDER = -10000.0
+LAYER_NORM_EPSILON = 1e-12
+
+
+def initializer(stddev):
+    """The truncated normal initializer of all kernels and embeddings. A new one for each variable."""
+    return keras.initializers.TruncatedNormal(stddev=stddev)
+
+
+def dense(units, config, name, activation=None):
+    return keras.layers.Dense(
+        units, activation=activation, kernel_initializer=initializer(config.initializer_range), name=name
+    )
+
+
+def layer_norm():
+    return keras.layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name="LayerNorm")
+
+
+def activation_function(name):
+    """Maps `hidden_act` to a function; `gelu` is the exact x * Phi(x) (Hendrycks and Gimpel 2016)."""
+    return {
+        "gelu": lambda x: tf.nn.gelu(x, approximate=False),
+        "relu": tf.nn.relu,
+        "tanh": tf.math.tanh,
+        "linear": None,
+    }[name]
+
+
+class Dropout(keras.layers.Layer):
+    """Dropout whose mask is a function of a seed and the layer's place in the model.
+
+    A run that resumes at step n then draws what the unbroken run drew, with no state to save.
+    """
+
+    def __init__(self, rate, name="dropout"):
+        super().__init__(name=name)
+        self.rate = rate
+
+    def call(self, inputs, dropout_seed=None):
+        """Drops entries of `inputs` (any shape).
+
+        Args:
+          inputs: a tensor.
+          dropout_seed: int32 [2], different in each step; None to drop nothing (inference).
+        """
+        if dropout_seed is None or self.rate == 0:
+            return inputs
+        seed = tf.random.experimental.stateless_fold_in(dropout_seed, zlib.crc32(self.path.encode()))
+        return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed=seed, rng_alg="philox")
+
+
+class Embeddings(keras.layers.Layer):
+    """Sum of word, segment and position embeddings, normalized."""
+
+    def __init__(self, config, name="embeddings"):
+        super().__init__(name=name)
+        self.config = config
+        self.layer_norm = layer_norm()
+        self.dropout = Dropout(config.hidden_dropout_prob)
+
+    def build(self, _):
+        config = self.config
+
+        def table(name, rows):
+            return self.add_weight(
+                name=name,
+                shape=[rows, config.hidden_size],
+                initializer=initializer(config.initializer_range),
+            )
+
+        self.word_embeddings = table("word_embeddings", config.vocab_size)
+        self.token_type_embeddings = table("token_type_embeddings", config.type_vocab_size)
+        self.position_embeddings = table("position_embeddings", config.max_position_embeddings)
+        self.layer_norm.build([None, None, config.hidden_size])
+
+    def call(self, input_ids, segment_ids, dropout_seed=None):
+        """[B, F] piece ids and segment ids to [B, F, D]."""
+        words = tf.gather(tf.cast(self.word_embeddings, self.compute_dtype), input_ids)
+        # As a product with one-hot rows: two rows are too few to gather well, and the gradient is dense.
+        types = tf.cast(self.token_type_embeddings, self.compute_dtype)
+        segments = tf.matmul(tf.one_hot(segment_ids, self.config.type_vocab_size, dtype=types.dtype), types)
+        positions = tf.cast(self.position_embeddings[: tf.shape(input_ids)[1]], self.compute_dtype)
+        return self.dropout(self.layer_norm(words + segments + positions), dropout_seed=dropout_seed)
+
+
+class SelfAttention(keras.layers.Layer):
+    """Multi-head scaled dot-product attention (Vaswani et al. 2017, equation 1)."""
+
+    def __init__(self, config, name="self"):
+        super().__init__(name=name)
+        self.heads = config.num_attention_heads
+        self.head_size = config.hidden_size // config.num_attention_heads
+        self.query, self.key, self.value = (
+            dense(config.hidden_size, config, name) for name in ("query", "key", "value")
+        )
+        self.dropout = Dropout(config.attention_probs_dropout_prob)
+
+    def build(self, shape):
+        for layer in (self.query, self.key, self.value):
+            layer.build(shape)
+
+    def call(self, inputs, attention_adder, dropout_seed=None):
+        """[B, F, D] and the adder [B, 1, 1, F] to [B, F, D]."""
+        query, key, value = (self._split(layer(inputs)) for layer in (self.query, self.key, self.value))
+        # [B, N, F, H] x [B, N, H, F] -> [B, N, F, F]
+        scores = tf.matmul(query, key, transpose_b=True) * (1.0 / math.sqrt(self.head_size))
+        # Softmax in float32, where exponentials of half-precision scores would lose too much.
+        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + attention_adder)
+        weights = self.dropout(tf.cast(weights, self.compute_dtype), dropout_seed=dropout_seed)
+        context = tf.matmul(weights, value)  # [B, N, F, H]
+        context = tf.transpose(context, [0, 2, 1, 3])  # [B, F, N, H]
+        return tf.reshape(context, tf.shape(inputs))  # [B, F, D]
+
+    def _split(self, x):
+        batch, length = tf.unstack(tf.shape(x)[:2])
+        x = tf.reshape(x, [batch, length, self.heads, self.head_size])  # [B, F, N, H]
+        return tf.transpose(x, [0, 2, 1, 3])  # [B, N, F, H]
+
+
+class ResidualOutput(keras.layers.Layer):
+    """Dense, dropout, sum with the block's input, layer normalization: the end of every block."""
+
+    def __init__(self, config, name="output"):
+        super().__init__(name=name)
+        self.dense = dense(config.hidden_size, config, "dense")
+        self.dropout = Dropout(config.hidden_dropout_prob)
+        self.layer_norm = layer_norm()
+
+    def build(self, shapes):
+        inputs, residual = shapes
+        self.dense.build(inputs)
+        self.layer_norm.build(residual)
+
+    def call(self, inputs, residual, dropout_seed=None):
+        """[B, F, any] and [B, F, D] to [B, F, D]."""
+        return self.layer_norm(residual + self.dropout(self.dense(inputs), dropout_seed=dropout_seed))
+
+
+class Attention(keras.layers.Layer):
+    """The attention block: self-attention, then its output layer."""
+
+    def __init__(self, config, name="attention"):
+        super().__init__(name=name)
+        self.self_attention = SelfAttention(config)
+        self.output_layer = ResidualOutput(config)
+
+    def build(self, shape):
+        self.self_attention.build(shape)
+        self.output_layer.build((shape, shape))
+
+    def call(self, inputs, attention_adder, dropout_seed=None):
+        """[B, F, D] to [B, F, D]."""
+        context = self.self_attention(inputs, attention_adder, dropout_seed=dropout_seed)
+        return self.output_layer(context, inputs, dropout_seed=dropout_seed)
+
+
+class Intermediate(keras.layers.Layer):
+    """The wide half of the feed-forward block."""
+
+    def __init__(self, config, name="intermediate"):
+        super().__init__(name=name)
+        activation = activation_function(config.hidden_act)
+        self.dense = dense(config.intermediate_size, config, "dense", activation)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, inputs):
+        """[B, F, D] to [B, F, intermediate size]."""
+        return self.dense(inputs)
+
+
+class TransformerLayer(keras.layers.Layer):
+    """One layer of the encoder: attention block, feed-forward block."""
+
+    def __init__(self, config, name):
+        super().__init__(name=name)
+        self.intermediate_size = config.intermediate_size
+        self.attention = Attention(config)
+        self.intermediate = Intermediate(config)
+        self.output_layer = ResidualOutput(config)
+
+    def build(self, shape):
+        self.attention.build(shape)
+        self.intermediate.build(shape)
+        self.output_layer.build(([*shape[:-1], self.intermediate_size], shape))
+
+    def call(self, inputs, attention_adder, dropout_seed=None):
+        """[B, F, D] to [B, F, D]."""
+        attended = self.attention(inputs, attention_adder, dropout_seed=dropout_seed)
+        return self.output_layer(self.intermediate(attended), attended, dropout_seed=dropout_seed)
+
+
+class Encoder(keras.layers.Layer):
+    """The stack of transformer layers."""
+
+    def __init__(self, config, name="encoder"):
+        super().__init__(name=name)
+        self.layers = [TransformerLayer(config, f"layer_{i}") for i in range(config.num_hidden_layers)]
+
+    def build(self, shape):
+        for layer in self.layers:
+            layer.build(shape)
+
+    def call(self, hidden, input_mask, dropout_seed=None):
+        """[B, F, D] and the mask [B, F] to a list of [B, F, D], one a layer."""
+        adder = (1.0 - tf.cast(input_mask, tf.float32)[:, tf.newaxis, tf.newaxis, :]) * MASK_ADDER
+        outputs = []
+        for layer in self.layers:
+            hidden = layer(hidden, adder, dropout_seed=dropout_seed)
+            outputs.append(hidden)
+        return outputs
+
+
+class Pooler(keras.layers.Layer):
+    """A dense tanh layer on the first token, `[CLS]`."""
+
+    def __init__(self, config, name="pooler"):
+        super().__init__(name=name)
+        self.dense = dense(config.hidden_size, config, "dense", tf.math.tanh)
+
+    def build(self, shape):
+        self.dense.build([shape[0], shape[2]])
+
+    def call(self, sequence_output):
+        """[B, F, D] to [B, D]."""
+        return self.dense(sequence_output[:, 0])
+
+
+class BertModel(keras.layers.Layer):
+    """The encoder with its embeddings and pooler; what all tasks share."""
+
+    def __init__(self, config, name="bert"):
+        super().__init__(name=name)
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.encoder = Encoder(config)
+        self.pooler = Pooler(config)
+
+    def build(self, *_):
+        shape = [None, None, self.config.hidden_size]
+        self.embeddings.build([None, None])
+        self.encoder.build(shape)
+        self.pooler.build(shape)
+
+    def call(self, input_ids, input_mask, segment_ids, dropout_seed=None):
+        """Encodes a batch of sequences.
+
+        Args:
+          input_ids: int [B, F], indices into the vocabulary.
+          input_mask: int [B, F], 1 for a piece and 0 for padding.
+          segment_ids: int [B, F], 0 for the first and 1 for the second segment.
+          dropout_seed: int32 [2], different in each training step; None in inference.
+
+        Returns:
+          A dict: `embedding_output` [B, F, D], `all_layers` (a list of [B, F, D]), `sequence_output`
+          [B, F, D], the last of them, and `pooled_output` [B, D].
+        """
+        embedded = self.embeddings(input_ids, segment_ids, dropout_seed=dropout_seed)
+        layers = self.encoder(embedded, input_mask, dropout_seed=dropout_seed)
+        return {
+            "embedding_output": embedded,
+            "all_layers": layers,
+            "sequence_output": layers[-1],
+            "pooled_output": self.pooler(layers[-1]),
+        }

@@ -1,0 +1,267 @@
+"""Checkpoints in TensorFlow 1's format, under the original's variable names.
+
+The format is the tensor bundle of `tf.train.Saver` (V2): `PREFIX.index` and `PREFIX.data-00000-of-00001`.
+The published Google BERT and BioBERT archives load as they are; what is written here loads in the original
+code. All that a run needs to resume is in one: variables, Adam slots and `global_step`.
+"""
+
+import contextlib
+import glob
+import logging
+import os
+import re
+
+import tensorflow as tf
+
+from common.errors import InputError
+from common.files import atomic_write
+
+GLOBAL_STEP = "global_step"
+STATE_FILE = "checkpoint"  # names the newest checkpoint of a directory
+_SLOT = re.compile(r"/adam_[mv]$")
+
+
+def checkpoint_name(variable):
+    """A Keras variable's path below its model, for instance `bert/pooler/dense/bias`."""
+    return variable.path.split("/", 1)[1]
+
+
+def model_variables(model):
+    """All variables of a model by checkpoint name."""
+    return {checkpoint_name(v): v for v in model.variables}
+
+
+# Finding
+
+
+def all_checkpoints(directory):
+    """Prefixes of the complete checkpoints of a directory, oldest step first."""
+    prefixes = [path.removesuffix(".index") for path in glob.glob(os.path.join(glob.escape(directory), "*.index"))]
+    complete = [p for p in prefixes if ".ckpt" in os.path.basename(p) and _data_files(p)]
+    return sorted(complete, key=lambda prefix: (_step_of(prefix), prefix))
+
+
+def find(path):
+    """The prefix of the checkpoint that `path` means.
+
+    Args:
+      path: a prefix (`.../model.ckpt-1000000`), one without its step number (`.../model.ckpt`), one of
+        the checkpoint's files, or a directory, of which the newest is meant.
+
+    Raises:
+      InputError: nothing there, or only part of a checkpoint.
+    """
+    path = re.sub(r"\.(index|meta|data-\d+-of-\d+)$", "", str(path))
+    if os.path.isdir(path):
+        candidates = all_checkpoints(path)
+    elif os.path.exists(path + ".index"):
+        candidates = [path] if _data_files(path) else []
+    else:
+        candidates = [p for p in all_checkpoints(os.path.dirname(path) or ".") if p.startswith(f"{path}-")]
+        candidates = [p for p in candidates if p[len(path) + 1 :].isdigit()]
+    if not candidates:
+        raise InputError(f"{path}: no checkpoint there; expected {path}.index and {path}.data-00000-of-00001")
+    return candidates[-1]
+
+
+def newest(directory):
+    """The prefix of the newest complete checkpoint of a directory, or None."""
+    candidates = all_checkpoints(directory)
+    return candidates[-1] if candidates else None
+
+
+def _data_files(prefix):
+    return glob.glob(glob.escape(prefix) + ".data-*-of-*")
+
+
+def _step_of(prefix):
+    match = re.search(r"-(\d+)$", prefix)
+    return int(match[1]) if match else -1
+
+
+# Reading
+
+
+def open_reader(prefix):
+    """Opens a checkpoint for `get_tensor` and `get_variable_to_shape_map`.
+
+    Raises:
+      InputError: it is damaged.
+    """
+    try:
+        return tf.train.load_checkpoint(prefix)
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise InputError(f"{prefix}: not a readable checkpoint ({_first_line(error)})") from None
+
+
+def load_weights(model, path, optional=()):
+    """Gives a model the variables of a checkpoint, by name, and logs what became of each.
+
+    Args:
+      model: a built model.
+      path: see `find`.
+      optional: prefixes of names that may be absent from the checkpoint and keep their initial value,
+        such as the head of a new task.
+
+    Returns:
+      The names loaded, initialized and ignored, three lists.
+
+    Raises:
+      InputError: a needed variable is absent, or a shape differs, with its name and both shapes.
+    """
+    prefix = find(path)
+    reader = open_reader(prefix)
+    shapes = reader.get_variable_to_shape_map()
+    loaded, initialized = [], []
+    for name, variable in model_variables(model).items():
+        if name not in shapes and any(name.startswith(start) for start in optional):
+            initialized.append(name)
+            continue
+        _check_shape(prefix, name, shapes, variable.shape)
+        loaded.append(name)
+    for name in loaded:  # only now, so that an error leaves the model as it was
+        model_variables(model)[name].assign(_get(reader, prefix, name))
+    ignored = sorted(set(shapes) - set(loaded))
+    _log_loading(prefix, loaded, initialized, ignored)
+    return loaded, initialized, ignored
+
+
+def restore(variables, prefix):
+    """Gives every one of `variables` (a dict by name) its value in a checkpoint of the same run.
+
+    Returns:
+      `global_step`, an int.
+
+    Raises:
+      InputError: the checkpoint is of another model.
+    """
+    reader = open_reader(prefix)
+    shapes = reader.get_variable_to_shape_map()
+    try:
+        for name, variable in {**variables, GLOBAL_STEP: tf.constant(0)}.items():
+            _check_shape(prefix, name, shapes, variable.shape)
+    except InputError as error:
+        raise InputError(
+            f"{error}. The output directory holds a checkpoint of another model: use a new --output_dir"
+        ) from None
+    for name, variable in variables.items():
+        variable.assign(_get(reader, prefix, name))
+    return int(_get(reader, prefix, GLOBAL_STEP))
+
+
+def load_trained(model, output_dir, init_checkpoint):
+    """Gives a model the weights to evaluate or predict with, head included.
+
+    In this order: 1. the newest checkpoint in `output_dir`; 2. `init_checkpoint`.
+
+    Returns:
+      The `global_step` of that checkpoint.
+
+    Raises:
+      InputError: neither is there, or it lacks a variable.
+    """
+    path = newest(output_dir) or init_checkpoint
+    if not path:
+        raise InputError(f"{output_dir}: no checkpoint there and no --init_checkpoint; train first or give one")
+    load_weights(model, path)
+    return global_step(find(path))
+
+
+def global_step(prefix):
+    """The step at which a checkpoint was written; 0 where it does not say."""
+    reader = open_reader(prefix)
+    return int(_get(reader, prefix, GLOBAL_STEP)) if reader.has_tensor(GLOBAL_STEP) else 0
+
+
+def _get(reader, prefix, name):
+    try:
+        return reader.get_tensor(name)
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise InputError(f"{prefix}: variable {name} cannot be read ({_first_line(error)})") from None
+
+
+def _check_shape(prefix, name, shapes, expected):
+    expected = list(expected)
+    if name not in shapes:
+        raise InputError(f"{prefix}: variable {name} is missing; the model needs it with shape {expected}")
+    if list(shapes[name]) != expected:
+        hint = ""
+        if name.endswith("word_embeddings") and shapes[name][1:] == expected[1:]:
+            hint = f"; its vocabulary has {shapes[name][0]} pieces, bert_config.json says {expected[0]}"
+        raise InputError(
+            f"{prefix}: variable {name} has shape {list(shapes[name])}, the model needs {expected}{hint}"
+        )
+
+
+def _log_loading(prefix, loaded, initialized, ignored):
+    slots = [name for name in ignored if _SLOT.search(name)]
+    logging.info("%s: loaded %d variables", prefix, len(loaded))
+    for name in initialized:
+        logging.info("  initialized, not in the checkpoint: %s", name)
+    for name in sorted(set(ignored) - set(slots)):
+        logging.info("  ignored, not in the model: %s", name)
+    if slots:
+        logging.info("  ignored, optimizer slots of the run that wrote it: %d", len(slots))
+
+
+def _first_line(error):
+    return str(getattr(error, "message", error)).strip().splitlines()[0]
+
+
+# Writing
+
+
+def save(prefix, tensors):
+    """Writes a checkpoint under temporary names, then renames; `PREFIX.index`, the last, makes it whole.
+
+    Args:
+      prefix: path and name, without `.index`.
+      tensors: a dict from variable name to tensor or variable.
+    """
+    temporary = f"{prefix}.tmp{os.getpid()}"
+    names = sorted(tensors)
+    try:
+        tf.raw_ops.SaveV2(
+            prefix=temporary,
+            tensor_names=names,
+            shape_and_slices=[""] * len(names),
+            tensors=[tf.convert_to_tensor(tensors[name]) for name in names],
+        )
+        for part in (".data-00000-of-00001", ".index"):
+            with open(temporary + part, "rb+") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary + part, prefix + part)
+    except tf.errors.OpError as error:
+        _remove(temporary)
+        raise InputError(f"{prefix}: cannot be written ({_first_line(error)})") from None
+    except OSError:
+        _remove(temporary)
+        raise
+
+
+def save_step(directory, step, tensors, keep):
+    """Writes `DIRECTORY/model.ckpt-STEP`, makes it the newest, removes all but the last `keep`.
+
+    Returns:
+      The prefix.
+    """
+    prefix = os.path.join(directory, f"model.ckpt-{step}")
+    save(prefix, {**tensors, GLOBAL_STEP: tf.constant(step, tf.int64)})
+    ours = [p for p in all_checkpoints(directory) if re.fullmatch(r"model\.ckpt-\d+", os.path.basename(p))]
+    for old in ours[:-keep]:
+        _remove(old)
+    write_state(directory, [os.path.basename(p) for p in ours[-keep:]])
+    return prefix
+
+
+def write_state(directory, names):
+    """Writes the `checkpoint` file, by which TensorFlow 1 finds the newest of `names`, the last."""
+    with atomic_write(os.path.join(directory, STATE_FILE)) as file:
+        file.write(f'model_checkpoint_path: "{names[-1]}"\n')
+        file.writelines(f'all_model_checkpoint_paths: "{name}"\n' for name in names)
+
+
+def _remove(prefix):
+    for path in [f"{prefix}.index", *_data_files(prefix), *glob.glob(glob.escape(prefix) + ".data-*tempstate*")]:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

@@ -1,0 +1,218 @@
+"""BERT with the head of a task: pre-training, token, sequence and span labelling.
+
+Each is one Keras layer whose variables have the original's checkpoint names below its own name
+(see `checkpoint.checkpoint_name`). Logits are float32 under every dtype policy.
+
+Dimensions in shape comments: B batch, F sequence length, P masked positions a sequence, D hidden size,
+V vocabulary, L labels.
+"""
+
+import keras
+import tensorflow as tf
+
+from modeling.bert import BertModel, Dropout, activation_function, dense, initializer, layer_norm
+
+# The original drops this share of the encoder's output before a token or sequence head.
+HEAD_DROPOUT = 0.1
+HEAD_INITIALIZER_RANGE = 0.02
+
+
+class Projection(keras.layers.Layer):
+    """A linear layer stored as the original stores it: `output_weights` [L, D], `output_bias` [L]."""
+
+    def __init__(self, name, num_outputs, hidden_size, stddev=HEAD_INITIALIZER_RANGE):
+        super().__init__(name=name)
+        self.num_outputs, self.hidden_size, self.stddev = num_outputs, hidden_size, stddev
+
+    def build(self, *_):
+        add_projection_weights(self, self.num_outputs, self.hidden_size, self.stddev)
+
+    def call(self, inputs):
+        """[..., D] to [..., L]."""
+        return project(inputs, self.output_weights, self.output_bias)
+
+
+def add_projection_weights(layer, num_outputs, hidden_size, stddev=HEAD_INITIALIZER_RANGE):
+    layer.output_weights = layer.add_weight(
+        name="output_weights", shape=[num_outputs, hidden_size], initializer=initializer(stddev)
+    )
+    layer.output_bias = layer.add_weight(name="output_bias", shape=[num_outputs], initializer="zeros")
+
+
+def project(inputs, weights, bias):
+    """[..., D] times the transposed [L, D], plus [L]: float32 [..., L]."""
+    logits = tf.einsum("...d,ld->...l", inputs, tf.cast(weights, inputs.dtype))
+    return tf.cast(logits, tf.float32) + tf.cast(bias, tf.float32)
+
+
+class Transform(keras.layers.Layer):
+    """The non-linear layer before the masked language model's output."""
+
+    def __init__(self, config, name="transform"):
+        super().__init__(name=name)
+        self.dense = dense(config.hidden_size, config, "dense", activation_function(config.hidden_act))
+        self.layer_norm = layer_norm()
+
+    def build(self, shape):
+        self.dense.build(shape)
+        self.layer_norm.build(shape)
+
+    def call(self, inputs):
+        """[B, P, D] to [B, P, D]."""
+        return self.layer_norm(self.dense(inputs))
+
+
+class MaskedLanguageModel(keras.layers.Layer):
+    """Predicts the piece at each masked position; the output weights are the word embeddings."""
+
+    def __init__(self, config, name="predictions"):
+        super().__init__(name=name)
+        self.config = config
+        self.transform = Transform(config)
+
+    def build(self, *_):
+        self.transform.build([None, None, self.config.hidden_size])
+        self.output_bias = self.add_weight(
+            name="output_bias", shape=[self.config.vocab_size], initializer="zeros"
+        )
+
+    def call(self, sequence_output, positions, word_embeddings):
+        """[B, F, D], [B, P] and [V, D] to logits [B, P, V]."""
+        masked = tf.gather(sequence_output, positions, batch_dims=1)  # [B, P, D]
+        return project(self.transform(masked), word_embeddings, self.output_bias)
+
+
+class PretrainingHeads(keras.layers.Layer):
+    """Masked language model and next sentence prediction."""
+
+    def __init__(self, config, name="cls"):
+        super().__init__(name=name)
+        self.predictions = MaskedLanguageModel(config)
+        self.seq_relationship = Projection(
+            "seq_relationship", 2, config.hidden_size, config.initializer_range
+        )
+
+    def build(self, *_):
+        self.predictions.build(None)
+        self.seq_relationship.build(None)
+
+    def call(self, encoded, masked_lm_positions, word_embeddings):
+        """See `PretrainingModel.call`."""
+        return (
+            self.predictions(encoded["sequence_output"], masked_lm_positions, word_embeddings),
+            self.seq_relationship(encoded["pooled_output"]),
+        )
+
+
+class PretrainingModel(keras.layers.Layer):
+    """BERT with both pre-training heads."""
+
+    def __init__(self, config):
+        super().__init__(name="pretraining")
+        self.bert = BertModel(config)
+        self.cls = PretrainingHeads(config)
+
+    def build(self, *_):
+        self.bert.build(None)
+        self.cls.build(None)
+
+    def call(self, features, dropout_seed=None):
+        """Returns the logits of the masked pieces [B, P, V] and of the next sentence [B, 2].
+
+        In the latter, 0 is the true next sentence and 1 a random one. `features` holds
+        `input_ids`, `input_mask`, `segment_ids` [B, F] and `masked_lm_positions` [B, P].
+        """
+        encoded = encode(self.bert, features, dropout_seed)
+        return self.cls(encoded, features["masked_lm_positions"], self.bert.embeddings.word_embeddings)
+
+
+class TokenClassifier(keras.layers.Layer):
+    """BERT with a label for every piece (NER)."""
+
+    def __init__(self, config, num_labels):
+        super().__init__(name="token_classifier")
+        self.num_labels = num_labels
+        self.bert = bert_without_pooler(config)
+        self.dropout = Dropout(HEAD_DROPOUT)
+
+    def build(self, *_):
+        self.bert.build(None)
+        add_projection_weights(self, self.num_labels, self.bert.config.hidden_size)
+
+    def call(self, features, dropout_seed=None):
+        """`input_ids`, `input_mask`, `segment_ids` [B, F] to logits [B, F, L]."""
+        hidden = encode(self.bert, features, dropout_seed)["sequence_output"]
+        hidden = self.dropout(hidden, dropout_seed=dropout_seed)
+        return project(hidden, self.output_weights, self.output_bias)
+
+
+class SequenceClassifier(keras.layers.Layer):
+    """BERT with a label for the whole sequence (relation extraction)."""
+
+    def __init__(self, config, num_labels):
+        super().__init__(name="sequence_classifier")
+        self.num_labels = num_labels
+        self.bert = BertModel(config)
+        self.dropout = Dropout(HEAD_DROPOUT)
+
+    def build(self, *_):
+        self.bert.build(None)
+        add_projection_weights(self, self.num_labels, self.bert.config.hidden_size)
+
+    def call(self, features, dropout_seed=None):
+        """`input_ids`, `input_mask`, `segment_ids` [B, F] to logits [B, L]."""
+        hidden = encode(self.bert, features, dropout_seed)["pooled_output"]
+        hidden = self.dropout(hidden, dropout_seed=dropout_seed)
+        return project(hidden, self.output_weights, self.output_bias)
+
+
+class SquadHead(keras.layers.Layer):
+    """Holds the projection to start and end logits under its published name, `cls/squad`."""
+
+    def __init__(self, hidden_size, name="cls"):
+        super().__init__(name=name)
+        self.squad = Projection("squad", 2, hidden_size)
+
+    def build(self, *_):
+        self.squad.build(None)
+
+    def call(self, sequence_output):
+        """[B, F, D] to [B, F, 2]."""
+        return self.squad(sequence_output)
+
+
+class SpanClassifier(keras.layers.Layer):
+    """BERT with the start and the end of an answer (question answering). No dropout on this head."""
+
+    def __init__(self, config):
+        super().__init__(name="span_classifier")
+        self.bert = bert_without_pooler(config)
+        self.cls = SquadHead(config.hidden_size)
+
+    def build(self, *_):
+        self.bert.build(None)
+        self.cls.build(None)
+
+    def call(self, features, dropout_seed=None):
+        """`input_ids`, `input_mask`, `segment_ids` [B, F] to start and end logits, each [B, F]."""
+        hidden = encode(self.bert, features, dropout_seed)["sequence_output"]
+        return tf.unstack(self.cls(hidden), axis=-1)
+
+
+def bert_without_pooler(config):
+    """BERT for a head that does not read the pooler: no loss reaches it, so it has no Adam slots.
+
+    It is in the checkpoints all the same, as in the original's.
+    """
+    bert = BertModel(config)
+    bert.pooler.trainable = False
+    return bert
+
+
+def encode(bert, features, dropout_seed):
+    return bert(
+        features["input_ids"],
+        features["input_mask"],
+        features["segment_ids"],
+        dropout_seed=dropout_seed,
+    )

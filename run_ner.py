@@ -1,0 +1,276 @@
+"""Fine-tunes and runs BERT for named entity recognition (Lee et al. 2020, section 3.3).
+
+    python run_ner.py --do_train=true --do_eval=true --do_predict=true \
+        --vocab_file=$BIOBERT_DIR/vocab.txt --bert_config_file=$BIOBERT_DIR/bert_config.json \
+        --init_checkpoint=$BIOBERT_DIR/model.ckpt-1000000 \
+        --num_train_epochs=10.0 --data_dir=$NER_DIR --output_dir=$OUTPUT_DIR
+
+reads `train_dev.tsv`, `devel.tsv` and `test.tsv` of `--data_dir` and writes `eval_results.txt`,
+`token_test.txt`, `label_test.txt` and checkpoints. Expected with BioBERT v1.1 on NCBI-disease: entity F1
+89.71 in the paper (table 6), 87.70 after 10 epochs in the original's README.
+"""
+
+import dataclasses
+import logging
+import math
+import os
+
+from common import quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from biocodes import conlleval
+from common import errors, files
+from common import flags as shared_flags
+from data_prep import ner, records
+from data_prep.tokenization import FullTokenizer
+from modeling import checkpoint, losses
+from modeling.config import BertConfig
+from modeling.heads import TokenClassifier
+from modeling.training import TrainingOptions, length_multiple, run_batches, train, use_xla
+
+FLAGS = flags.FLAGS
+
+TRAINING_WINDOW = 16  # batches formed together from records of similar length
+PREDICTION_WINDOW = 256
+
+
+def define_flags():
+    shared_flags.define_model_flags()
+    shared_flags.define_training_flags()
+    shared_flags.define_task_flags()
+    shared_flags.define_tpu_flags()
+    flags.DEFINE_string("task_name", "NER", "Only NER.")
+    flags.DEFINE_bool("do_train", True, "Train on train_dev.tsv.")
+    flags.DEFINE_bool("do_eval", False, "Evaluate on devel.tsv.")
+    flags.DEFINE_bool("do_predict", True, "Label and evaluate test.tsv.")
+    flags.DEFINE_enum(
+        "long_sentences",
+        "windows",
+        ["windows", "truncate"],
+        "Sentences over --max_seq_length: overlapping windows, or the original's way, cut the rest off.",
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """How sentences become records."""
+
+    tokenizer: FullTokenizer
+    labels: list
+    max_seq_length: int
+    truncate: bool  # long sentences, instead of windows
+    pad_to: int | None  # every batch; None: to the longest of a batch
+
+    @property
+    def features(self):
+        return records.token_features(len(self.tokenizer.vocab), len(self.labels))
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """A part of a data set, as sentences, as pieces and as a file of records, one a window."""
+
+    sentences: list
+    pieces: list
+    windows: list
+    record_file: str
+
+
+def main(_):
+    if FLAGS.task_name.lower() != "ner":
+        raise errors.InputError(f"--task_name={FLAGS.task_name}: expected NER")
+    if not (FLAGS.do_train or FLAGS.do_eval or FLAGS.do_predict):
+        raise errors.InputError("nothing to do: expected --do_train, --do_eval or --do_predict")
+    shared_flags.check_tpu_flags(FLAGS)
+    config = BertConfig.from_json_file(FLAGS.bert_config_file)
+    config.check_sequence_length(FLAGS.max_seq_length)
+    tokenizer = FullTokenizer(FLAGS.vocab_file, FLAGS.do_lower_case)
+    config.check_vocabulary(len(tokenizer.vocab), FLAGS.vocab_file)
+    files.make_directory(FLAGS.output_dir)
+    keras.utils.set_random_seed(FLAGS.seed)
+
+    # All data is read before the training, so that a fault in it is found now.
+    train_sentences = ner.read_training_sentences(FLAGS.data_dir) if FLAGS.do_train else None
+    labels = choose_labels(train_sentences, FLAGS.data_dir, FLAGS.output_dir, FLAGS.init_checkpoint)
+    sentences = read_splits(FLAGS.data_dir, labels, eval=FLAGS.do_eval, predict=FLAGS.do_predict)
+    pad_to = FLAGS.max_seq_length if FLAGS.pad_to_max_seq_length else None
+    encoding = Encoding(tokenizer, labels, FLAGS.max_seq_length, FLAGS.long_sentences == "truncate", pad_to)
+
+    model = TokenClassifier(config, len(labels))
+    model.build()
+    if FLAGS.do_train:
+        if FLAGS.init_checkpoint:
+            checkpoint.load_weights(model, FLAGS.init_checkpoint, optional=("output_", "bert/pooler/"))
+        split = prepare(train_sentences, "train", encoding, FLAGS.output_dir)
+        num_train_steps = int(len(split.windows) / FLAGS.train_batch_size * FLAGS.num_train_epochs)
+        options = TrainingOptions(
+            output_dir=FLAGS.output_dir,
+            num_train_steps=num_train_steps,
+            num_warmup_steps=int(num_train_steps * FLAGS.warmup_proportion),
+            learning_rate=FLAGS.learning_rate,
+            batch_size=FLAGS.train_batch_size,
+            save_checkpoints_steps=FLAGS.save_checkpoints_steps,
+            keep_checkpoint_max=FLAGS.keep_checkpoint_max,
+            seed=FLAGS.seed,
+            xla=use_xla(FLAGS.xla, one_shape=pad_to is not None),
+        )
+        global_step = fine_tune(model, split, encoding, options)
+    else:
+        global_step = checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
+    for name, batch_size in [("eval", FLAGS.eval_batch_size), ("predict", FLAGS.predict_batch_size)]:
+        if name in sentences:
+            split = prepare(sentences[name], name, encoding, FLAGS.output_dir)
+            evaluate(model, split, name, encoding, batch_size, global_step, FLAGS.output_dir)
+
+
+def read_splits(data_dir, labels, eval, predict):
+    """The sentences to evaluate and to predict, those that are wanted, by name."""
+    wanted = {"eval": ("devel.tsv", eval), "predict": ("test.tsv", predict)}
+    return {
+        name: ner.read_sentences(os.path.join(data_dir, file), ner.data_labels(labels))
+        for name, (file, want) in wanted.items()
+        if want
+    }
+
+
+def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
+    """The labels of the model, in the order of its outputs.
+
+    In this order: 1. when training, those of the training data; 2. those written beside the checkpoint
+    that is used; 3. those of whatever the data directory holds.
+    """
+    if train_sentences is not None:
+        return ner.make_label_list(train_sentences)
+    if checkpoint.newest(output_dir):
+        written = ner.read_label_list(output_dir)
+    else:
+        written = ner.read_label_list(os.path.dirname(init_checkpoint or "") or ".")
+    if written:
+        return written
+    paths = [os.path.join(data_dir, f"{name}.tsv") for name in ("train_dev", "train", "devel", "test")]
+    return ner.make_label_list([s for path in paths if os.path.exists(path) for s in ner.read_sentences(path)])
+
+
+def prepare(sentences, name, encoding, output_dir):
+    """Writes `NAME.tf_record` with a record for each window of `sentences`; returns the `Split`."""
+    pieces = ner.split_words(sentences, encoding.tokenizer)
+    windows = ner.make_windows(pieces, encoding.max_seq_length, encoding.truncate)
+    path = os.path.join(output_dir, f"{name}.tf_record")
+    ner.write_records(path, windows, pieces, sentences, encoding.tokenizer, encoding.labels)
+    logging.info("%s: %d sentences, %d records", path, len(sentences), len(windows))
+    return Split(sentences, pieces, windows, path)
+
+
+def fine_tune(model, split, encoding, options):
+    """Trains on a split; returns the step that was reached."""
+    ner.write_label_list(options.output_dir, encoding.labels)
+    padding = records.Padding(encoding.pad_to, length_multiple(options.xla), TRAINING_WINDOW)
+
+    def make_batches(start_step):
+        batches = records.training_batches(
+            [split.record_file], encoding.features, options.batch_size, options.seed, start_step, padding
+        )
+        return records.checked(batches, [split.record_file], encoding.features)
+
+    def loss_fn(model, features, dropout_seed):
+        logits = model(features, dropout_seed=dropout_seed)
+        return losses.token_loss(logits, features["label_ids"], loss_weights(features, encoding)), {}
+
+    train(model, loss_fn, make_batches, options)
+    return options.num_train_steps
+
+
+def loss_weights(features, encoding):
+    """1 for each piece; with every sequence padded to the maximum, the original's way, also for padding."""
+    return tf.ones_like(features["input_mask"]) if encoding.pad_to else features["input_mask"]
+
+
+def evaluate(model, split, name, encoding, batch_size, global_step, output_dir):
+    """Labels a split, reports token-level and entity-level scores, and writes the result files."""
+    predictions, metrics = predict(model, split, name, encoding, batch_size)
+    merged = ner.merge_windows(split.windows, predictions, split.pieces)
+    metrics["global_step"] = global_step
+    lines = [f"{key} = {metrics[key]}" for key in sorted(metrics)]
+    print(f"***** {name}: token-level results *****", *lines, sep="\n")
+
+    word_labels = [
+        ner.word_labels(*parts, encoding.labels)
+        for parts in zip(split.sentences, split.pieces, merged, strict=True)
+    ]
+    report = conlleval.format_report(conlleval.evaluate(scored_rows(split.sentences, word_labels)))
+    print(f"***** {name}: entity-level results *****", report, sep="\n", flush=True)
+
+    if name == "eval":
+        write_lines(os.path.join(output_dir, "eval_results.txt"), lines)
+    else:
+        ner.write_predictions(output_dir, split.pieces, merged, encoding.labels)
+    write_lines(os.path.join(output_dir, f"{name}_entity_results.txt"), [report.rstrip("\n")])
+
+
+def predict(model, split, name, encoding, batch_size):
+    """The predicted label indices of each record, and the original's token-level metrics."""
+    padding = records.Padding(encoding.pad_to, window=PREDICTION_WINDOW)
+    batches = records.evaluation_batches([split.record_file], encoding.features, batch_size, padding)
+
+    def label_batch(features):
+        logits = model(features)
+        weights = loss_weights(features, encoding)
+        return {
+            "index": features["index"],
+            "length": tf.reduce_sum(features["input_mask"], axis=1),
+            "predicted": tf.argmax(logits, axis=-1, output_type=tf.int32),
+            "label_ids": features["label_ids"],
+            "weights": weights,
+            "loss": losses.token_loss(logits, features["label_ids"], weights),
+        }
+
+    predictions = [None] * len(split.windows)
+    confusion = np.zeros([len(encoding.labels)] * 2, np.int64)
+    loss, num_batches = 0.0, math.ceil(len(split.windows) / batch_size)
+    for result in run_batches(label_batch, batches, name, num_batches):
+        for index, length, predicted in zip(result["index"], result["length"], result["predicted"], strict=True):
+            predictions[index] = predicted[:length]
+        counted = result["weights"] > 0
+        np.add.at(confusion, (result["label_ids"][counted], result["predicted"][counted]), 1)
+        loss += float(result["loss"])
+    return predictions, {**token_scores(confusion, encoding.labels), "loss": loss / num_batches}
+
+
+def token_scores(confusion, labels):
+    """The original's token-level scores: means over the entity labels (B, I) of each one's P, R and F1.
+
+    `confusion` [L, L] counts pieces, true label by predicted label.
+    """
+    entity = [i for i, name in enumerate(labels) if name not in (ner.OUTSIDE, *ner.SPECIAL_LABELS)]
+    hits = np.diag(confusion)[entity]
+    precision = hits / np.maximum(confusion.sum(axis=0)[entity], 1)
+    recall = hits / np.maximum(confusion.sum(axis=1)[entity], 1)
+    f1 = 2 * precision * recall / np.where(hits, precision + recall, 1)
+    return {"eval_precision": precision.mean(), "eval_recall": recall.mean(), "eval_f": f1.mean()}
+
+
+def scored_rows(sentences, word_labels):
+    """Pairs of true and predicted label for `conlleval`, None between sentences."""
+    for sentence, predicted in zip(sentences, word_labels, strict=True):
+        for pair in zip(sentence.labels, predicted, strict=True):
+            yield tuple(conlleval_tag(label) for label in pair)
+        yield None
+
+
+def conlleval_tag(label):
+    """Labels without a type get the type that `biocodes/ner_detokenize.py` gives them."""
+    return label if "-" in label else f"{label}-MISC"
+
+
+def write_lines(path, lines):
+    with files.atomic_write(path) as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+if __name__ == "__main__":
+    define_flags()
+    errors.run(main)
