@@ -15,15 +15,17 @@ import logging
 import math
 import os
 
-from common import quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
-
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
 
 from biocodes import conlleval
-from common import errors, files
+from common import (
+    errors,
+    files,
+    quiet_tensorflow,  # noqa: F401  (before all else that imports TensorFlow)
+)
 from common import flags as shared_flags
 from data_prep import ner, records
 from data_prep.tokenization import FullTokenizer
@@ -152,7 +154,9 @@ def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
     if written:
         return written
     paths = [os.path.join(data_dir, f"{name}.tsv") for name in ("train_dev", "train", "devel", "test")]
-    return ner.make_label_list([s for path in paths if os.path.exists(path) for s in ner.read_sentences(path)])
+    return ner.make_label_list(
+        [s for path in paths if os.path.exists(path) for s in ner.read_sentences(path)]
+    )
 
 
 def prepare(sentences, name, encoding, output_dir):
@@ -232,7 +236,9 @@ def predict(model, split, name, encoding, batch_size):
     confusion = np.zeros([len(encoding.labels)] * 2, np.int64)
     loss, num_batches = 0.0, math.ceil(len(split.windows) / batch_size)
     for result in run_batches(label_batch, batches, name, num_batches):
-        for index, length, predicted in zip(result["index"], result["length"], result["predicted"], strict=True):
+        for index, length, predicted in zip(
+            result["index"], result["length"], result["predicted"], strict=True
+        ):
             predictions[index] = predicted[:length]
         counted = result["weights"] > 0
         np.add.at(confusion, (result["label_ids"][counted], result["predicted"][counted]), 1)

@@ -63,7 +63,7 @@ class FormatError(Exception):
 
 
 def split_tag(tag):
-    """`B-Disease` -> ("B", "Disease"); the type may hold hyphens, and `0` is no type (it is false in Perl)."""
+    """`B-Disease` -> ("B", "Disease"); the type may hold hyphens; `0` is no type (false in Perl)."""
     chunk_tag, _, chunk_type = tag.partition("-")
     return chunk_tag, "" if chunk_type == "0" else chunk_type
 
@@ -246,17 +246,13 @@ def read_rows(lines, delimiter, raw=False, outside_tag=b"O"):
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description="Chunk-level precision, recall and F1 as conlleval.pl gives."
-    )
+    parser = argparse.ArgumentParser(description="Chunk precision, recall and F1 as conlleval.pl gives.")
     parser.add_argument("file", nargs="?", help="tagged text; standard input if left out")
     parser.add_argument("-l", dest="latex", action="store_true", help="print rows of a LaTeX table")
     parser.add_argument(
-        "-r", dest="raw", action="store_true", help="tags have no B- and I-: one token a chunk"
+        "-r", dest="raw", action="store_true", help="tags without B- and I-: one token a chunk"
     )
-    parser.add_argument(
-        "-d", dest="delimiter", default=" ", help="regular expression between columns (a space)"
-    )
+    parser.add_argument("-d", dest="delimiter", default=" ", help="regular expression between columns")
     parser.add_argument("-o", dest="outside_tag", default="O", help="with -r: the tag outside chunks (O)")
     return parser.parse_args()
 

@@ -44,7 +44,11 @@ def define_task_flags():
     flags.DEFINE_integer("predict_batch_size", 8, "Examples a prediction step.", lower_bound=1)
     flags.DEFINE_float("num_train_epochs", 10.0, "Passes over the training data.", lower_bound=0.0)
     flags.DEFINE_float(
-        "warmup_proportion", 0.1, "Share of the steps with rising learning rate.", lower_bound=0.0, upper_bound=1.0
+        "warmup_proportion",
+        0.1,
+        "Share of the steps with rising learning rate.",
+        lower_bound=0.0,
+        upper_bound=1.0,
     )
     flags.DEFINE_bool(
         "pad_to_max_seq_length",
@@ -69,4 +73,6 @@ def check_tpu_flags(values):
         raise InputError("--use_tpu=true: TPUs are not supported; leave it out to run on GPU or CPU")
     for name in ("tpu_name", "tpu_zone", "gcp_project", "master"):
         if getattr(values, name):
-            raise InputError(f"--{name}={getattr(values, name)}: TPUs and clusters are not supported; leave it out")
+            raise InputError(
+                f"--{name}={getattr(values, name)}: TPUs and clusters are not supported; leave it out"
+            )

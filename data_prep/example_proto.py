@@ -54,7 +54,7 @@ def _field(tag, payload):
 
 
 def _encode_ints(values):
-    if values and min(values) >= 0 and max(values) < 0x80:
+    if values and max(values) < 0x80 and min(values) >= 0:
         return bytes(values)
     return b"".join(map(_VARINTS.__getitem__, values))
 

@@ -34,8 +34,8 @@ class FastTokenizer:
         self.vocab = load_vocab(vocab_file)
         self.do_lower_case = do_lower_case
         pieces = {i: piece for piece, i in self.vocab.items()}
-        # Only the last id of a repeated piece is in use; the library needs a different piece on each line, so the
-        # other lines get one that no text contains, being control characters.
+        # Only the last id of a repeated piece is in use. The library needs different pieces on all lines,
+        # so the other lines get one that no text has: it begins with a control character.
         lines = [pieces.get(i) or f"\0{i}" for i in range(max(pieces) + 1)]
         self._tokenizer = tensorflow_text.FastBertTokenizer(
             lines,

@@ -126,7 +126,7 @@ class SelfAttention(keras.layers.Layer):
         # [B, N, F, H] x [B, N, H, F] -> [B, N, F, F]
         scores = tf.matmul(query, key, transpose_b=True) * (1.0 / math.sqrt(self.head_size))
         # Softmax in float32, where exponentials of half-precision scores would lose too much.
-        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + attention_adder)
+        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.cast(attention_adder, tf.float32))
         weights = self.dropout(tf.cast(weights, self.compute_dtype), dropout_seed=dropout_seed)
         context = tf.matmul(weights, value)  # [B, N, F, H]
         context = tf.transpose(context, [0, 2, 1, 3])  # [B, F, N, H]

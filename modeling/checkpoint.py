@@ -18,6 +18,7 @@ from common.files import atomic_write
 
 GLOBAL_STEP = "global_step"
 STATE_FILE = "checkpoint"  # names the newest checkpoint of a directory
+_READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, LookupError)  # what the reader raises on damage
 _SLOT = re.compile(r"/adam_[mv]$")
 
 
@@ -36,7 +37,9 @@ def model_variables(model):
 
 def all_checkpoints(directory):
     """Prefixes of the complete checkpoints of a directory, oldest step first."""
-    prefixes = [path.removesuffix(".index") for path in glob.glob(os.path.join(glob.escape(directory), "*.index"))]
+    prefixes = [
+        path.removesuffix(".index") for path in glob.glob(os.path.join(glob.escape(directory), "*.index"))
+    ]
     complete = [p for p in prefixes if ".ckpt" in os.path.basename(p) and _data_files(p)]
     return sorted(complete, key=lambda prefix: (_step_of(prefix), prefix))
 
@@ -90,7 +93,7 @@ def open_reader(prefix):
     """
     try:
         return tf.train.load_checkpoint(prefix)
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    except _READ_ERRORS as error:
         raise InputError(f"{prefix}: not a readable checkpoint ({_first_line(error)})") from None
 
 
@@ -162,7 +165,9 @@ def load_trained(model, output_dir, init_checkpoint):
     """
     path = newest(output_dir) or init_checkpoint
     if not path:
-        raise InputError(f"{output_dir}: no checkpoint there and no --init_checkpoint; train first or give one")
+        raise InputError(
+            f"{output_dir}: no checkpoint there and no --init_checkpoint; train first or give one"
+        )
     load_weights(model, path)
     return global_step(find(path))
 
@@ -176,7 +181,7 @@ def global_step(prefix):
 def _get(reader, prefix, name):
     try:
         return reader.get_tensor(name)
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    except _READ_ERRORS as error:
         raise InputError(f"{prefix}: variable {name} cannot be read ({_first_line(error)})") from None
 
 
@@ -262,6 +267,10 @@ def write_state(directory, names):
 
 
 def _remove(prefix):
-    for path in [f"{prefix}.index", *_data_files(prefix), *glob.glob(glob.escape(prefix) + ".data-*tempstate*")]:
+    for path in [
+        f"{prefix}.index",
+        *_data_files(prefix),
+        *glob.glob(glob.escape(prefix) + ".data-*tempstate*"),
+    ]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

@@ -1,11 +1,14 @@
 """Fixtures that several test files use."""
 
-import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+from common import quiet_tensorflow  # noqa: F401
+from modeling.config import BertConfig
+
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -22,3 +25,35 @@ def shared():
     if not (path / "golden").is_dir():
         pytest.skip("needs the reference data in ../shared, which is not part of the repository")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """A BERT of 1 layer x 8 for a vocabulary of 32 pieces."""
+    return BertConfig.from_dict(TINY)
+
+
+TINY = {
+    "vocab_size": 32,
+    "hidden_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "hidden_act": "gelu",
+    "hidden_dropout_prob": 0.1,
+    "attention_probs_dropout_prob": 0.1,
+    "max_position_embeddings": 16,
+    "type_vocab_size": 2,
+    "initializer_range": 0.02,
+}
+
+
+@pytest.fixture(scope="session")
+def run_script():
+    """Runs a script of the repository as a user does; returns the finished process, output as text."""
+
+    def run(*arguments, **options):
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, **options)
+
+    return run

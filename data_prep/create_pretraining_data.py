@@ -1,0 +1,294 @@
+"""Makes pre-training records (TFRecord files of tf.train.Example) of plain text.
+
+    python -m data_prep.create_pretraining_data --input_file=text.txt --output_file=text.tfrecord \
+        --vocab_file=vocab.txt --do_lower_case=False
+
+The text has sentences one a line and an empty line between documents. The flags are the original's, and so
+is every record that they make. All records are in memory at once, MEMORY;
+with `--num_shards` those of one shard are, in each of `--num_processes`:
+
+    python -m data_prep.create_pretraining_data --input_file='text/*.txt' --output_file=records/text \
+        --vocab_file=vocab.txt --do_lower_case=False --num_shards=100 --num_processes=8
+"""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import multiprocessing
+import os
+import random
+
+import common.quiet_tensorflow  # noqa: F401  isort: skip
+import tensorflow as tf
+from absl import flags, logging
+
+from common.errors import InputError, run
+from common.files import expand_patterns, make_directory
+from common.progress import progress
+from data_prep.corpus import Counts, TextFiles, read_corpus
+from data_prep.fast_tokenization import FastTokenizer
+from data_prep.instances import Options, Vocabulary, create_records
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How records are made of a text."""
+
+    vocab_file: str
+    do_lower_case: bool = True
+    random_seed: int = 12345
+    invalid_utf8: str = "error"  # or "drop": leave out bytes that are not UTF-8
+    split_long_lines: bool = False
+    options: Options = dataclasses.field(default_factory=Options)
+
+
+def create_pretraining_data(input_files, output_files, settings):
+    """Makes the records of one pool, as the original does, and writes them to the files in turn.
+
+    Args:
+      input_files, output_files: lists of paths.
+      settings: `Settings`.
+
+    Returns:
+      `Counts`.
+
+    Raises:
+      InputError: unfit text or vocabulary, or output that cannot be written.
+    """
+    text = TextFiles(input_files)
+    _make_directories(output_files)
+    rng = random.Random(settings.random_seed)
+    counts = _write_pool(text, (0, text.size), output_files, settings, rng, progress)
+    _check_documents(counts, input_files)
+    return counts
+
+
+def create_shards(input_files, output_prefix, num_shards, settings, num_processes=1):
+    """Makes `num_shards` files, `<output_prefix>-00000-of-00100` and so on, each of its part of the text.
+
+    The text is parted by bytes, between documents; random segments and the order of records stay in a part.
+    A shard depends on the text, the settings, its number and `num_shards` alone. Memory is that of a shard,
+    in each process.
+
+    Args:
+      input_files: list of paths.
+      output_prefix: path.
+      num_shards: int.
+      settings: `Settings`.
+      num_processes: shards that are made at a time.
+
+    Returns:
+      `Counts` of all shards.
+
+    Raises:
+      InputError: as `create_pretraining_data`. Shards that were finished stay.
+    """
+    text = TextFiles(input_files)
+    names = [f"{output_prefix}-{i:05d}-of-{num_shards:05d}" for i in range(num_shards)]
+    _make_directories(names[:1])
+    make = functools.partial(_write_shard, text=text, names=names, settings=settings)
+    counts = Counts()
+    with progress("shards", total=num_shards, unit="shard") as bar:
+        for shard_counts in _map(make, num_shards, num_processes):
+            counts += shard_counts
+            bar.update()
+    _check_documents(counts, input_files)
+    return counts
+
+
+def _map(function, number, num_processes):
+    """Yields `function(i)` for i below `number`, as they are done."""
+    if num_processes == 1:
+        yield from map(function, range(number))
+        return
+    # TensorFlow's threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    executor = concurrent.futures.ProcessPoolExecutor(min(num_processes, number), mp_context=context)
+    try:
+        futures = [executor.submit(function, i) for i in range(number)]
+        for future in concurrent.futures.as_completed(futures):
+            yield future.result()
+    except concurrent.futures.process.BrokenProcessPool:
+        raise InputError(
+            "a worker process was killed, probably for want of memory; expected fewer --num_processes or "
+            "more --num_shards"
+        ) from None
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _write_shard(index, text, names, settings):
+    """Writes one shard and returns its `Counts`."""
+    # A text as seed: the same generator in every Python version, and no two shards of nearby seeds alike.
+    rng = random.Random(f"{settings.random_seed} {index}")
+    part = text.part(index, len(names))
+    return _write_pool(text, part, names[index : index + 1], settings, rng)
+
+
+def _write_pool(text, part, output_files, settings, rng, bar=None):
+    """Reads a part of the text, makes its records and writes them; returns `Counts`."""
+    options = settings.options
+    tokenizer = _tokenizer(settings.vocab_file, settings.do_lower_case)
+    counts = Counts(files=len(output_files))
+    with _progress(bar, "reading", part[1] - part[0], "B") as advance:
+        corpus = read_corpus(
+            _watched(text.lines(*part), advance),
+            tokenizer,
+            options.max_pieces,
+            counts,
+            settings.invalid_utf8,
+            settings.split_long_lines,
+        )
+    total = options.dupe_factor * len(corpus.documents)
+    with _progress(bar, "making records", total, "document") as advance:
+        records, counts.record_pieces = create_records(
+            corpus, Vocabulary(tokenizer.vocab), options, rng, advance
+        )
+    counts.records = len(records)
+    with _progress(bar, "writing", len(records), "record") as advance:
+        write_records(records, output_files, advance)
+    return counts
+
+
+@functools.lru_cache(maxsize=1)
+def _tokenizer(vocab_file, do_lower_case):
+    return FastTokenizer(vocab_file, do_lower_case)
+
+
+@contextlib.contextmanager
+def _progress(bar, title, total, unit):
+    """Gives a function that advances a progress bar; one that does nothing where `bar` is None."""
+    if bar is None:
+        yield lambda step=1: None
+    else:
+        with bar(title, total=total, unit=unit) as shown:
+            yield shown.update
+
+
+def _watched(lines, advance):
+    for line in lines:
+        advance(len(line[2]))
+        yield line
+
+
+def write_records(records, output_files, advance=lambda: None):
+    """Writes serialized records to the files in turn; each appears under its name only when all are whole.
+
+    Raises:
+      InputError: a file cannot be written.
+    """
+    temporary = [f"{path}.tmp{os.getpid()}" for path in output_files]
+    try:
+        with contextlib.ExitStack() as stack:
+            writers = [stack.enter_context(tf.io.TFRecordWriter(path)) for path in temporary]
+            for i, record in enumerate(records):
+                writers[i % len(writers)].write(record)
+                advance()
+        for source, path in zip(temporary, output_files, strict=True):
+            os.replace(source, path)
+    except tf.errors.OpError as error:
+        raise InputError(f"{output_files[0]}: cannot be written ({error.message})") from None
+    finally:
+        for path in temporary:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def _make_directories(output_files):
+    for directory in dict.fromkeys(os.path.dirname(path) or "." for path in output_files):
+        make_directory(directory)
+
+
+def _check_documents(counts, input_files):
+    if not counts.documents:
+        raise InputError(f"{', '.join(input_files)}: no text in any line; expected sentences, one a line")
+
+
+def warn_of_losses(counts, options):
+    """Logs what of the text is not, or not wholly, in the records."""
+    if counts.invalid_bytes:
+        logging.warning("%d bytes that are not UTF-8 were left out", counts.invalid_bytes)
+    if counts.cut_pieces:
+        logging.warning(
+            "%d of %d lines have more than the %d pieces that a sequence holds: %d of all %d pieces are cut "
+            "off, each time; with --split_long_lines such a line becomes several instead",
+            counts.long_lines,
+            counts.lines,
+            options.max_pieces,
+            counts.cut_pieces,
+            counts.pieces,
+        )
+    if counts.documents == 1:
+        logging.warning(
+            "the text is one document, so that a random next segment is from it too; expected an empty line "
+            "between documents"
+        )
+
+
+def define_flags():
+    flags.DEFINE_string("input_file", None, "Text files: paths and patterns, separated by commas.")
+    flags.DEFINE_string(
+        "output_file",
+        None,
+        "TFRecord files, separated by commas; with --num_shards, what their names begin with.",
+    )
+    flags.DEFINE_string("vocab_file", None, "vocab.txt of the model.")
+    flags.DEFINE_bool("do_lower_case", True, "Lower-case and strip accents: true for uncased models.")
+    flags.DEFINE_integer("max_seq_length", 128, "Pieces a sequence, special ones included.", lower_bound=5)
+    flags.DEFINE_integer("max_predictions_per_seq", 20, "Masked pieces a sequence at most.", lower_bound=1)
+    flags.DEFINE_integer("random_seed", 12345, "Seed of segments, masks and order.")
+    flags.DEFINE_integer(
+        "dupe_factor", 10, "Times that the text is gone through, with other masks.", lower_bound=1
+    )
+    flags.DEFINE_float("masked_lm_prob", 0.15, "Share of the pieces to mask.", lower_bound=0, upper_bound=1)
+    flags.DEFINE_float(
+        "short_seq_prob", 0.1, "Share of the documents to cut shorter.", lower_bound=0, upper_bound=1
+    )
+    flags.DEFINE_bool("do_whole_word_mask", False, "Mask all pieces of a word or none.")
+    flags.DEFINE_integer(
+        "num_shards", 0, "Part the text into so many files, each made alone; 0: one pool.", lower_bound=0
+    )
+    flags.DEFINE_integer("num_processes", 1, "Shards made at a time; needs --num_shards.", lower_bound=1)
+    flags.DEFINE_enum("invalid_utf8", "error", ["error", "drop"], "What to do with bytes that are not UTF-8.")
+    flags.DEFINE_bool("split_long_lines", False, "Cut lines longer than a sequence into several.")
+    flags.mark_flags_as_required(["input_file", "output_file", "vocab_file"])
+
+
+def main(_):
+    values = flags.FLAGS
+    input_files = expand_patterns(values.input_file)
+    output_files = [path.strip() for path in values.output_file.split(",")]
+    if values.num_processes > 1 and not values.num_shards:
+        raise InputError(
+            f"--num_processes={values.num_processes} works on shards; expected --num_shards as well"
+        )
+    if values.num_shards and len(output_files) > 1:
+        raise InputError(f"--output_file={values.output_file}: expected one prefix with --num_shards")
+    options = Options(**{field.name: values[field.name].value for field in dataclasses.fields(Options)})
+    settings = Settings(
+        values.vocab_file,
+        values.do_lower_case,
+        values.random_seed,
+        values.invalid_utf8,
+        values.split_long_lines,
+        options,
+    )
+    if values.num_shards:
+        counts = create_shards(
+            input_files, output_files[0], values.num_shards, settings, values.num_processes
+        )
+    else:
+        counts = create_pretraining_data(input_files, output_files, settings)
+    warn_of_losses(counts, options)
+    fill = counts.record_pieces / counts.records
+    print(
+        f"{counts.documents:,} documents, {counts.lines:,} lines, {counts.pieces:,} pieces: wrote "
+        f"{counts.records:,} instances to {counts.files:,} file{'s' * (counts.files > 1)}, "
+        f"{fill:.1f} of {options.max_seq_length} positions filled ({fill / options.max_seq_length:.1%})"
+    )
+
+
+if __name__ == "__main__":
+    define_flags()
+    run(main)

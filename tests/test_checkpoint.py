@@ -1,0 +1,160 @@
+"""Finding, reading and writing TensorFlow 1 checkpoints."""
+
+import logging
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.errors import InputError
+from modeling import checkpoint
+from modeling.config import BertConfig
+from modeling.heads import PretrainingModel, SpanClassifier, TokenClassifier
+from modeling.optimization import AdamWeightDecay
+from tests.conftest import TINY
+
+
+def built(model):
+    model.build()
+    return model
+
+
+@pytest.fixture
+def pretrained(tiny_config):
+    return built(PretrainingModel(tiny_config))
+
+
+def touch(directory, *names):
+    for name in names:
+        (directory / name).write_bytes(b"")
+
+
+def test_find_takes_the_forms_in_which_users_give_a_checkpoint(tmp_path):
+    for step in (9, 10):
+        touch(tmp_path, f"model.ckpt-{step}.index", f"model.ckpt-{step}.data-00000-of-00001")
+    touch(tmp_path, "biobert_model.ckpt.index", "biobert_model.ckpt.data-00000-of-00001")
+    expected = {
+        "": "model.ckpt-10",  # a directory: the newest
+        "model.ckpt": "model.ckpt-10",
+        "model.ckpt-9": "model.ckpt-9",
+        "model.ckpt-9.index": "model.ckpt-9",
+        "model.ckpt-9.data-00000-of-00001": "model.ckpt-9",
+        "biobert_model.ckpt": "biobert_model.ckpt",
+    }
+    assert {given: pathlib.Path(checkpoint.find(tmp_path / given)).name for given in expected} == expected
+
+
+def test_find_wants_all_files(tmp_path):
+    touch(tmp_path, "model.ckpt-1.index")
+    for path in (tmp_path, tmp_path / "model.ckpt-1", tmp_path / "model.ckpt"):
+        with pytest.raises(InputError, match="no checkpoint there"):
+            checkpoint.find(path)
+
+
+def test_names_are_those_of_the_original(shared):
+    text = (shared / "golden/variable_names.txt").read_text()
+    for line in text.split("\n## ner")[0].splitlines():
+        if line.startswith("bert/embeddings/word_embeddings\t"):
+            vocab_size = int(line.split("[")[1].split(",")[0])
+    sizes = {"hidden_size": 128, "num_hidden_layers": 2, "intermediate_size": 512}
+    config = BertConfig.from_dict(TINY | sizes | {"max_position_embeddings": 512, "vocab_size": vocab_size})
+    models = {
+        "pretrain": PretrainingModel(config),
+        "ner": TokenClassifier(config, 7),
+        "qa": SpanClassifier(config),
+    }
+    for section in text.split("## ")[1:]:
+        header, *lines = section.strip().splitlines()
+        task = header.split()[0]
+        if task not in models:
+            continue
+        model = built(models[task])
+        entries = {**checkpoint.model_variables(model), **AdamWeightDecay(model.trainable_variables).slots()}
+        ours = {name: str(list(variable.shape)) for name, variable in entries.items()}
+        theirs = dict(line.split("\t")[:2] for line in lines)
+        theirs.pop("global_step")
+        assert ours == theirs
+
+
+def test_a_saved_checkpoint_reads_back_by_name(pretrained, tmp_path, tiny_config):
+    checkpoint.save_step(str(tmp_path), 3, checkpoint.model_variables(pretrained), keep=2)
+    assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-3")
+    other = built(PretrainingModel(tiny_config))
+    loaded, initialized, ignored = checkpoint.load_weights(other, tmp_path)
+    assert len(loaded) == len(pretrained.variables)
+    assert (initialized, ignored) == ([], ["global_step"])
+    for ours, theirs in zip(other.variables, pretrained.variables, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_keeps_the_last_checkpoints(pretrained, tmp_path):
+    for step in (8, 9, 10):
+        checkpoint.save_step(str(tmp_path), step, checkpoint.model_variables(pretrained), keep=2)
+    assert [pathlib.Path(p).name for p in checkpoint.all_checkpoints(tmp_path)] == [
+        "model.ckpt-9",
+        "model.ckpt-10",
+    ]
+    state = (tmp_path / "checkpoint").read_text()
+    assert state.splitlines()[0] == 'model_checkpoint_path: "model.ckpt-10"'
+
+
+def test_a_new_head_is_initialized_and_the_log_says_so(pretrained, tmp_path, tiny_config, caplog):
+    checkpoint.save(str(tmp_path / "bert_model.ckpt"), checkpoint.model_variables(pretrained))
+    model = built(TokenClassifier(tiny_config, 7))
+    with caplog.at_level(logging.INFO):
+        loaded, initialized, ignored = checkpoint.load_weights(model, tmp_path, optional=("output_",))
+    assert initialized == ["output_weights", "output_bias"]
+    assert all(name.startswith("bert/") for name in loaded)
+    assert len(ignored) == 7
+    assert all(name.startswith("cls/") for name in ignored)
+    assert f"loaded {len(loaded)} variables" in caplog.text
+    assert "initialized, not in the checkpoint: output_weights" in caplog.text
+    assert "ignored, not in the model: cls/predictions/output_bias" in caplog.text
+
+
+def test_a_missing_head_is_an_error_where_it_is_needed(pretrained, tmp_path, tiny_config):
+    checkpoint.save(str(tmp_path / "bert_model.ckpt"), checkpoint.model_variables(pretrained))
+    model = built(TokenClassifier(tiny_config, 7))
+    with pytest.raises(InputError, match=r"variable output_weights is missing; .* shape \[7, 8\]"):
+        checkpoint.load_trained(model, str(tmp_path / "empty"), str(tmp_path / "bert_model.ckpt"))
+
+
+def test_a_missing_encoder_weight_is_an_error(pretrained, tmp_path, tiny_config):
+    variables = checkpoint.model_variables(pretrained)
+    del variables["bert/encoder/layer_0/intermediate/dense/kernel"]
+    checkpoint.save(str(tmp_path / "bert_model.ckpt"), variables)
+    with pytest.raises(InputError, match=r"layer_0/intermediate/dense/kernel is missing; .*\[8, 16\]"):
+        checkpoint.load_weights(built(TokenClassifier(tiny_config, 7)), tmp_path, optional=("output_",))
+
+
+def test_a_wrong_vocabulary_size_names_both(pretrained, tmp_path):
+    checkpoint.save(str(tmp_path / "bert_model.ckpt"), checkpoint.model_variables(pretrained))
+    model = built(PretrainingModel(BertConfig.from_dict(TINY | {"vocab_size": 33})))
+    before = [v.numpy() for v in model.variables]
+    with pytest.raises(InputError) as error:
+        checkpoint.load_weights(model, tmp_path)
+    assert "variable bert/embeddings/word_embeddings has shape [32, 8], the model needs [33, 8]" in str(
+        error.value
+    )
+    for value, variable in zip(before, model.variables, strict=True):  # nothing half loaded
+        np.testing.assert_array_equal(value, variable.numpy())
+
+
+def test_a_damaged_checkpoint_is_one_line(pretrained, tmp_path):
+    prefix = str(tmp_path / "bert_model.ckpt")
+    checkpoint.save(prefix, checkpoint.model_variables(pretrained))
+    data = pathlib.Path(prefix + ".data-00000-of-00001")
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(InputError) as error:
+        checkpoint.load_weights(pretrained, prefix)
+    assert str(error.value).startswith(prefix)
+    assert "\n" not in str(error.value)
+
+
+def test_a_failed_write_leaves_the_old_checkpoint(pretrained, tmp_path):
+    prefix = str(tmp_path / "bert_model.ckpt")
+    checkpoint.save(prefix, checkpoint.model_variables(pretrained))
+    with pytest.raises(InputError, match="cannot be written"):
+        checkpoint.save(f"{prefix}.index/x.ckpt", checkpoint.model_variables(pretrained))
+    checkpoint.load_weights(pretrained, prefix)

@@ -1,0 +1,49 @@
+"""The optimizer's 50 recorded steps, and its schedule."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import run_pretraining
+from modeling import checkpoint
+from modeling.config import BertConfig
+from modeling.heads import PretrainingModel
+from modeling.optimization import learning_rate_at
+from modeling.training import TrainingOptions, _Trainer
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_fifty_steps_equal_the_original(shared, tmp_path, xla):
+    trace = shared / "golden/train_trace"
+    model = PretrainingModel(BertConfig.from_json_file(trace / "bert_config.json"))
+    model.build()
+    checkpoint.load_weights(model, trace / "init.ckpt")
+    trainer = _Trainer(
+        model,
+        run_pretraining.pretraining_loss,
+        TrainingOptions(str(tmp_path), 50, 10, 1e-4, batch_size=8, xla=xla),
+    )
+    batches = np.load(trace / "batches.npz")
+    names = {key.split("|")[1] for key in batches.files}
+    for expected in json.loads((trace / "trace.json").read_text()):
+        step = expected["step"]
+        scalars = trainer.step({name: tf.constant(batches[f"{step:03d}|{name}"]) for name in names}, step)
+        np.testing.assert_allclose(scalars["loss"], expected["total_loss"], rtol=1e-5)
+        np.testing.assert_allclose(scalars["learning_rate"], expected["lr"], rtol=1e-5)
+        np.testing.assert_allclose(scalars["global_norm"], expected["global_norm"], rtol=1e-5)
+    final = tf.train.load_checkpoint(str(trace / "step50.ckpt"))
+    assert set(trainer.state) == set(final.get_variable_to_shape_map()) - {"global_step"}
+    for name, variable in trainer.state.items():
+        np.testing.assert_allclose(variable.numpy(), final.get_tensor(name), atol=1e-6, rtol=0, err_msg=name)
+
+
+def test_learning_rate_rises_then_falls():
+    rates = [float(learning_rate_at(step, 1.0, 10, 4)) for step in range(11)]
+    # 0, 1/4, 2/4, 3/4, then 1 - step / 10
+    np.testing.assert_allclose(rates, [0, 0.25, 0.5, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0], atol=1e-6)
+
+
+def test_learning_rate_without_warm_up_begins_at_its_peak():
+    assert float(learning_rate_at(0, 0.5, 10, 0)) == 0.5

@@ -1,0 +1,151 @@
+"""The input pipeline: order, resume, padding, and what it says of bad files."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.errors import InputError
+from data_prep import records
+from data_prep.records import Feature, Padding
+
+SEQUENCE = {"input_ids": Feature(limit=1000), "input_mask": Feature(limit=2)}
+
+
+def write(path, examples):
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for features in examples:
+            example = tf.train.Example()
+            for name, values in features.items():
+                example.features.feature[name].int64_list.value.extend(values)
+            writer.write(example.SerializeToString())
+    return str(path)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """100 records in 3 files; record i holds i + 1 times, at most 40 times, the number i."""
+    examples = [{"input_ids": [i] * min(i + 1, 40), "input_mask": [1] * min(i + 1, 40)} for i in range(100)]
+    return [write(tmp_path / f"{n}.tfrecord", examples[n::3]) for n in range(3)]
+
+
+def first_ids(batches):
+    return [batch["input_ids"].numpy()[:, 0].tolist() for batch in batches]
+
+
+def test_every_record_once_an_epoch_in_a_new_order(files):
+    batches = records.training_batches(files, SEQUENCE, 5, seed=1).take(40)
+    ids = list(itertools.chain(*first_ids(batches)))
+    assert sorted(ids[:100]) == sorted(ids[100:]) == list(range(100))
+    assert ids[:100] != ids[100:] != list(range(100))
+    assert ids != list(itertools.chain(*first_ids(records.training_batches(files, SEQUENCE, 5, 2).take(40))))
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_resumes_where_it_stopped(files, window):
+    padding = Padding(window=window)
+    unbroken = first_ids(records.training_batches(files, SEQUENCE, 7, 1, padding=padding).take(30))
+    for start in (1, 6, 23):
+        resumed = records.training_batches(files, SEQUENCE, 7, 1, start, padding).take(30 - start)
+        assert first_ids(resumed) == unbroken[start:]
+
+
+def test_pads_to_the_longest_of_similar_sequences(files):
+    padding = Padding(multiple_of=4, window=20)
+    batches = list(records.training_batches(files, SEQUENCE, 5, 1, padding=padding).take(20))
+    lengths = [batch["input_mask"].numpy().sum(axis=1) for batch in batches]
+    for batch, real in zip(batches, lengths, strict=True):
+        assert batch["input_ids"].shape[1] == -(-max(real) // 4) * 4
+    sizes = [batch["input_ids"].shape[1] for batch in batches]
+    assert sum(map(sum, lengths)) / sum(5 * size for size in sizes) > 0.85  # 0.8 unsorted at 40
+    assert sizes != sorted(sizes)  # not the short ones first
+
+
+def test_pads_all_to_one_length_where_told(files):
+    batches = records.training_batches(files, SEQUENCE, 5, 1, padding=Padding(pad_to=48)).take(3)
+    assert [batch["input_ids"].shape for batch in batches] == [(5, 48)] * 3
+
+
+def test_evaluation_sees_each_record_once_and_says_which(files):
+    batches = list(records.evaluation_batches(files, SEQUENCE, 8, Padding(window=4)))
+    order = [i for n in range(3) for i in range(n, 100, 3)]
+    seen = {}
+    for batch in batches:
+        seen |= dict(zip(batch["index"].numpy().tolist(), batch["input_ids"].numpy()[:, 0], strict=True))
+    assert [seen[i] for i in range(100)] == order
+    assert len(batches) == 13
+
+
+def test_evaluation_repeats_where_told(files):
+    batches = list(records.evaluation_batches(files, SEQUENCE, 8, repeat=True).take(30))
+    assert {len(batch["index"]) for batch in batches} == {8}
+    assert batches[12]["index"].numpy().tolist() == [96, 97, 98, 99, 0, 1, 2, 3]
+
+
+def message(function, *arguments):
+    with pytest.raises(InputError) as error:
+        function(*arguments)
+    return str(error.value)
+
+
+def test_a_truncated_file_is_named_with_its_record(files, tmp_path):
+    whole = open(files[0], "rb").read()
+    path = tmp_path / "cut.tfrecord"
+    path.write_bytes(whole[:-3])
+    batches = records.checked(records.evaluation_batches([str(path)], SEQUENCE, 8), [str(path)], SEQUENCE)
+    assert message(list, batches) == (
+        f"{path}, record 34: truncated, altered or no TFRecord file; write the file again"
+    )
+
+
+def test_an_altered_record_is_named(files, tmp_path):
+    data = bytearray(open(files[0], "rb").read())
+    data[200] ^= 1
+    path = tmp_path / "altered.tfrecord"
+    path.write_bytes(data)
+    assert "truncated, altered or no TFRecord" in message(records.check_file, str(path), SEQUENCE)
+
+
+def test_a_foreign_file_is_refused_before_the_training(tmp_path):
+    path = tmp_path / "text.tfrecord"
+    path.write_text("This is no TFRecord.\n" * 9)
+    assert message(records.check_files, [str(path)], SEQUENCE).startswith(f"{path}, record 1: ")
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        ({"ids": [1]}, "record 1: no feature 'input_ids' of type int64_list; found ids"),
+        ({"input_ids": [1] * 3}, "record 1: feature 'input_ids' has 3 values, expected 4; the length flags"),
+        (
+            {"input_ids": [1, 2, 3, 9]},
+            "record 1: feature 'input_ids' has values from 1 to 9, expected 0 to 8",
+        ),
+    ],
+)
+def test_says_what_does_not_fit(tmp_path, features, expected):
+    path = write(tmp_path / "x.tfrecord", [features])
+    assert expected in message(records.check_files, [path], {"input_ids": Feature(4, limit=9)})
+
+
+def test_an_id_beyond_the_vocabulary_later_in_the_file(tmp_path):
+    path = write(tmp_path / "x.tfrecord", [{"input_ids": [1, 2]}] * 9 + [{"input_ids": [1, 40]}])
+    specification = {"input_ids": Feature(2, limit=32)}
+    records.check_files([path], specification)
+    batches = records.checked(records.evaluation_batches([path], specification, 4), [path], specification)
+    assert "record 10: feature 'input_ids' has values from 1 to 40" in message(list, batches)
+
+
+def test_no_record_at_all(tmp_path):
+    path = write(tmp_path / "x.tfrecord", [])
+    assert "no records in 1 files" in message(records.check_files, [path], SEQUENCE)
+
+
+def test_float_features(tmp_path):
+    example = tf.train.Example()
+    example.features.feature["w"].float_list.value.extend([0.5, 1.0])
+    with tf.io.TFRecordWriter(str(tmp_path / "x")) as writer:
+        writer.write(example.SerializeToString())
+    (batch,) = records.evaluation_batches([str(tmp_path / "x")], {"w": Feature(2, tf.float32)}, 4)
+    np.testing.assert_array_equal(batch["w"], [[0.5, 1.0]])

@@ -1,0 +1,122 @@
+"""The training loop: exact resume, non-finite losses, foreign output directories."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.errors import InputError
+from modeling import checkpoint
+from modeling.config import BertConfig
+from modeling.heads import TokenClassifier
+from modeling.losses import token_loss
+from modeling.training import TrainingOptions, train
+from tests.conftest import TINY
+
+
+def batches(start_step):
+    """Endless batches, each a function of its step."""
+    step = start_step
+    while True:
+        random = np.random.default_rng(step)
+        ids = random.integers(5, 32, [4, 8])
+        yield {
+            "input_ids": tf.constant(ids, tf.int32),
+            "input_mask": tf.ones([4, 8], tf.int32),
+            "segment_ids": tf.zeros([4, 8], tf.int32),
+            "label_ids": tf.constant(ids % 3, tf.int32),
+        }
+        step += 1
+
+
+def loss_fn(model, features, dropout_seed):
+    logits = model(features, dropout_seed=dropout_seed)
+    return token_loss(logits, features["label_ids"], features["input_mask"]), {}
+
+
+def new_model(hidden_size=8):
+    model = TokenClassifier(BertConfig.from_dict(TINY | {"hidden_size": hidden_size}), 3)
+    model.build()
+    for i, variable in enumerate(model.variables):
+        values = np.random.default_rng(i).normal(0, 0.02, variable.shape)
+        variable.assign(values + variable.path.endswith("gamma"))
+    return model
+
+
+def options(output_dir, **changes):
+    return TrainingOptions(
+        **{
+            "output_dir": str(output_dir),
+            "num_train_steps": 12,
+            "num_warmup_steps": 2,
+            "learning_rate": 1e-2,
+            "batch_size": 4,
+            "save_checkpoints_steps": 5,
+        }
+        | changes
+    )
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_killed_run_goes_on_exactly(tmp_path, xla):
+    class Killed(Exception):
+        pass
+
+    def batches_until_killed(start_step):
+        for step, batch in enumerate(batches(start_step), start_step):
+            if step == 8:
+                raise Killed
+            yield batch
+
+    unbroken = train(new_model(), loss_fn, batches, options(tmp_path / "unbroken", xla=xla))
+    with pytest.raises(Killed):
+        train(new_model(), loss_fn, batches_until_killed, options(tmp_path / "killed", xla=xla))
+    resumed = train(new_model(), loss_fn, batches, options(tmp_path / "killed", xla=xla))
+    assert len(unbroken) == 12
+    assert resumed == unbroken[5:]
+    ours, theirs = (tf.train.load_checkpoint(str(tmp_path / name)) for name in ("killed", "unbroken"))
+    assert ours.get_tensor("global_step") == 12
+    for name in theirs.get_variable_to_shape_map():
+        np.testing.assert_array_equal(ours.get_tensor(name), theirs.get_tensor(name), err_msg=name)
+
+
+def test_the_loss_falls(tmp_path):
+    losses = train(new_model(), loss_fn, batches, options(tmp_path, num_train_steps=60))
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_a_finished_run_is_not_run_again(tmp_path):
+    train(new_model(), loss_fn, batches, options(tmp_path))
+    model = new_model()
+    assert train(model, loss_fn, batches, options(tmp_path)) == []
+    saved = tf.train.load_checkpoint(str(tmp_path))
+    np.testing.assert_array_equal(model.output_bias.numpy(), saved.get_tensor("output_bias"))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
+    def breaking_loss(model, features, dropout_seed):
+        loss, scalars = loss_fn(model, features, dropout_seed)
+        return loss * tf.where(dropout_seed[1] >= 7, float("nan"), 1.0), scalars
+
+    with pytest.raises(InputError, match=r"step 8: the loss is nan.*model.ckpt-5"):
+        train(new_model(), breaking_loss, batches, options(tmp_path))
+    assert checkpoint.newest(tmp_path).endswith("model.ckpt-5")
+
+
+def test_an_output_directory_of_another_model_is_refused(tmp_path):
+    train(new_model(), loss_fn, batches, options(tmp_path))
+    with pytest.raises(InputError, match=r"has shape .* the model needs .*another model.*--output_dir"):
+        train(new_model(hidden_size=4), loss_fn, batches, options(tmp_path))
+    assert checkpoint.newest(tmp_path).endswith("model.ckpt-12")
+
+
+def test_tensorboard_scalars_are_written(tmp_path):
+    train(new_model(), loss_fn, batches, options(tmp_path))
+    (events,) = tmp_path.glob("events.out.tfevents.*")
+    tags = {
+        (value.tag, event.step)
+        for record in tf.data.TFRecordDataset(str(events))
+        for event in [tf.compat.v1.Event.FromString(record.numpy())]
+        for value in event.summary.value
+    }
+    names = ("loss", "learning_rate", "global_norm", "tokens_per_second")
+    assert tags == {(name, step) for name in names for step in (10, 12)}
