@@ -13,15 +13,14 @@ import os
 import re
 import shutil
 
+import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
+
+# isort: split
 import safetensors
 import tensorflow as tf
 from absl import flags
 
-from common import (
-    errors,
-    files,
-    quiet_tensorflow,  # noqa: F401  (before all else that imports TensorFlow)
-)
+from common import errors, files
 from modeling import checkpoint, heads
 from modeling.config import BertConfig
 
@@ -59,9 +58,7 @@ def main(_):
     if os.path.exists(vocab_file):
         shutil.copyfile(vocab_file, os.path.join(FLAGS.output_dir, "vocab.txt"))
     else:
-        logging.warning(
-            "%s: no vocab.txt; the scripts need the one that the model was trained with", vocab_file
-        )
+        logging.warning("%s: no vocab.txt; the scripts need the one that the model was trained with", vocab_file)
     print(f"{FLAGS.output_dir}: bert_config.json, vocab.txt, bert_model.ckpt with {len(weights)} variables")
 
 

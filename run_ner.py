@@ -15,17 +15,16 @@ import logging
 import math
 import os
 
+import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
+
+# isort: split
 import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
 
 from biocodes import conlleval
-from common import (
-    errors,
-    files,
-    quiet_tensorflow,  # noqa: F401  (before all else that imports TensorFlow)
-)
+from common import errors, files
 from common import flags as shared_flags
 from data_prep import ner, records
 from data_prep.tokenization import FullTokenizer
@@ -154,9 +153,7 @@ def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
     if written:
         return written
     paths = [os.path.join(data_dir, f"{name}.tsv") for name in ("train_dev", "train", "devel", "test")]
-    return ner.make_label_list(
-        [s for path in paths if os.path.exists(path) for s in ner.read_sentences(path)]
-    )
+    return ner.make_label_list([s for path in paths if os.path.exists(path) for s in ner.read_sentences(path)])
 
 
 def prepare(sentences, name, encoding, output_dir):
@@ -180,12 +177,18 @@ def fine_tune(model, split, encoding, options):
         )
         return records.checked(batches, [split.record_file], encoding.features)
 
+    train(model, token_loss_fn(encoding), make_batches, options)
+    return options.num_train_steps
+
+
+def token_loss_fn(encoding):
+    """The loss for `train`."""
+
     def loss_fn(model, features, dropout_seed):
         logits = model(features, dropout_seed=dropout_seed)
         return losses.token_loss(logits, features["label_ids"], loss_weights(features, encoding)), {}
 
-    train(model, loss_fn, make_batches, options)
-    return options.num_train_steps
+    return loss_fn
 
 
 def loss_weights(features, encoding):
@@ -202,8 +205,7 @@ def evaluate(model, split, name, encoding, batch_size, global_step, output_dir):
     print(f"***** {name}: token-level results *****", *lines, sep="\n")
 
     word_labels = [
-        ner.word_labels(*parts, encoding.labels)
-        for parts in zip(split.sentences, split.pieces, merged, strict=True)
+        ner.word_labels(*parts, encoding.labels) for parts in zip(split.sentences, split.pieces, merged, strict=True)
     ]
     report = conlleval.format_report(conlleval.evaluate(scored_rows(split.sentences, word_labels)))
     print(f"***** {name}: entity-level results *****", report, sep="\n", flush=True)
@@ -236,9 +238,7 @@ def predict(model, split, name, encoding, batch_size):
     confusion = np.zeros([len(encoding.labels)] * 2, np.int64)
     loss, num_batches = 0.0, math.ceil(len(split.windows) / batch_size)
     for result in run_batches(label_batch, batches, name, num_batches):
-        for index, length, predicted in zip(
-            result["index"], result["length"], result["predicted"], strict=True
-        ):
+        for index, length, predicted in zip(result["index"], result["length"], result["predicted"], strict=True):
             predictions[index] = predicted[:length]
         counted = result["weights"] > 0
         np.add.at(confusion, (result["label_ids"][counted], result["predicted"][counted]), 1)

@@ -13,15 +13,14 @@ original's sample text, as in Google BERT's README: masked_lm_accuracy 0.985, ne
 import logging
 import os
 
+import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
+
+# isort: split
 import keras
 import tensorflow as tf
 from absl import flags
 
-from common import (
-    errors,
-    files,
-    quiet_tensorflow,  # noqa: F401  (before all else that imports TensorFlow)
-)
+from common import errors, files
 from common import flags as shared_flags
 from data_prep import records
 from modeling import checkpoint, losses
@@ -43,9 +42,7 @@ def define_flags():
     flags.DEFINE_integer("max_predictions_per_seq", 20, "Masked positions a record.", lower_bound=1)
     flags.DEFINE_integer("num_train_steps", 100000, "Steps of the whole run.", lower_bound=1)
     flags.DEFINE_integer("num_warmup_steps", 10000, "Steps with rising learning rate.", lower_bound=0)
-    flags.DEFINE_integer(
-        "max_eval_steps", 100, "Evaluation steps; the data is repeated as needed.", lower_bound=1
-    )
+    flags.DEFINE_integer("max_eval_steps", 100, "Evaluation steps; the data is repeated as needed.", lower_bound=1)
     flags.mark_flag_as_required("input_file")
 
 
@@ -56,9 +53,7 @@ def main(_):
     config = BertConfig.from_json_file(FLAGS.bert_config_file)
     config.check_sequence_length(FLAGS.max_seq_length)
     input_files = files.expand_patterns(FLAGS.input_file)
-    features = records.pretraining_features(
-        FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, config.vocab_size
-    )
+    features = records.pretraining_features(FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, config.vocab_size)
     records.check_files(input_files, features)
     files.make_directory(FLAGS.output_dir)
     keras.utils.set_random_seed(FLAGS.seed)
@@ -95,9 +90,7 @@ def main(_):
 def pretraining_loss(model, features, dropout_seed):
     """The sum of both losses, and each of them."""
     masked_lm_logits, next_sentence_logits = model(features, dropout_seed=dropout_seed)
-    masked_lm, _ = losses.masked_lm_loss(
-        masked_lm_logits, features["masked_lm_ids"], features["masked_lm_weights"]
-    )
+    masked_lm, _ = losses.masked_lm_loss(masked_lm_logits, features["masked_lm_ids"], features["masked_lm_weights"])
     next_sentence, _ = losses.next_sentence_loss(next_sentence_logits, features["next_sentence_labels"][:, 0])
     scalars = {"masked_lm_loss": masked_lm, "next_sentence_loss": next_sentence}
     return masked_lm + next_sentence, scalars
@@ -107,9 +100,7 @@ def pretrain(model, input_files, features, options):
     logging.info("training on %d files", len(input_files))
 
     def make_batches(start_step):
-        batches = records.training_batches(
-            input_files, features, options.batch_size, options.seed, start_step
-        )
+        batches = records.training_batches(input_files, features, options.batch_size, options.seed, start_step)
         return records.checked(batches, input_files, features)
 
     train(model, pretraining_loss, make_batches, options)

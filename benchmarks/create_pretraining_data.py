@@ -17,6 +17,9 @@ import re
 import tempfile
 import time
 
+import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
+
+# isort: split
 import tensorflow as tf
 from absl import flags
 
@@ -152,9 +155,7 @@ def count_equal(first, second):
     """Returns how many records two files have, having checked that they are the same, in order."""
     parse = tf.train.Example.FromString
     number = 0
-    for a, b in zip(
-        *(tf.data.TFRecordDataset(path).as_numpy_iterator() for path in (first, second)), strict=True
-    ):
+    for a, b in zip(*(tf.data.TFRecordDataset(path).as_numpy_iterator() for path in (first, second)), strict=True):
         if parse(a) != parse(b):
             raise AssertionError(f"record {number + 1} differs from the plain program's")
         number += 1

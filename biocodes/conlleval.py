@@ -50,7 +50,7 @@ class Scores(Counts):
 
     tokens: int = 0
     correct_tags: int = 0
-    types: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(Counts))
+    types: dict = dataclasses.field(default_factory=dict)
 
     @property
     def accuracy(self):
@@ -100,40 +100,32 @@ def evaluate(rows):
       Scores.
     """
     scores = Scores()
+    types = collections.defaultdict(Counts)
     previous_gold = previous_guess = OUTSIDE
     matching = False  # inside a gold and a predicted chunk that began together and have agreed so far
-
-    def count_match():
-        scores.correct += 1
-        scores.types[previous_gold[1]].correct += 1
-
     for row in rows:
         gold, guess = (split_tag(row[0]), split_tag(row[1])) if row else (OUTSIDE, OUTSIDE)
         same_type = gold[1] == guess[1]
         if matching:
-            gold_ends = ends_chunk(previous_gold, gold)
-            guess_ends = ends_chunk(previous_guess, guess)
-            if gold_ends and guess_ends and previous_gold[1] == previous_guess[1]:
-                count_match()
-                matching = False
-            elif gold_ends != guess_ends or not same_type:
-                matching = False
+            ends = ends_chunk(previous_gold, gold), ends_chunk(previous_guess, guess)
+            types[previous_gold[1]].correct += all(ends)
+            scores.correct += all(ends)
+            matching = same_type and not any(ends)
         gold_starts = starts_chunk(previous_gold, gold)
         guess_starts = starts_chunk(previous_guess, guess)
-        if gold_starts and guess_starts and same_type:
-            matching = True
-        if gold_starts:
-            scores.gold += 1
-            scores.types[gold[1]].gold += 1
-        if guess_starts:
-            scores.guessed += 1
-            scores.types[guess[1]].guessed += 1
+        matching = matching or (gold_starts and guess_starts and same_type)
+        types[gold[1]].gold += gold_starts
+        types[guess[1]].guessed += guess_starts
+        scores.gold += gold_starts
+        scores.guessed += guess_starts
         if row:
             scores.tokens += 1
             scores.correct_tags += gold == guess
         previous_gold, previous_guess = gold, guess
-    if matching:
-        count_match()
+    types[previous_gold[1]].correct += matching
+    scores.correct += matching
+    # Names seen only outside chunks are no types; a name can even have matches without a start (after `.`).
+    scores.types = {name: counts for name, counts in types.items() if counts.gold or counts.guessed}
     return scores
 
 
@@ -146,8 +138,7 @@ def _listed_types(scores):
     """Yields (name, counts) in the order of the report: by bytes, the empty name perhaps twice."""
     for name in sorted(scores.types, key=_to_bytes):
         counts = scores.types[name]
-        if counts.gold or counts.guessed:
-            yield name, counts
+        yield name, counts
         if name == "" and counts.gold and counts.guessed:
             yield name, counts
 
@@ -249,9 +240,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description="Chunk precision, recall and F1 as conlleval.pl gives.")
     parser.add_argument("file", nargs="?", help="tagged text; standard input if left out")
     parser.add_argument("-l", dest="latex", action="store_true", help="print rows of a LaTeX table")
-    parser.add_argument(
-        "-r", dest="raw", action="store_true", help="tags without B- and I-: one token a chunk"
-    )
+    parser.add_argument("-r", dest="raw", action="store_true", help="tags without B- and I-: one token a chunk")
     parser.add_argument("-d", dest="delimiter", default=" ", help="regular expression between columns")
     parser.add_argument("-o", dest="outside_tag", default="O", help="with -r: the tag outside chunks (O)")
     return parser.parse_args()

@@ -73,6 +73,4 @@ def check_tpu_flags(values):
         raise InputError("--use_tpu=true: TPUs are not supported; leave it out to run on GPU or CPU")
     for name in ("tpu_name", "tpu_zone", "gcp_project", "master"):
         if getattr(values, name):
-            raise InputError(
-                f"--{name}={getattr(values, name)}: TPUs and clusters are not supported; leave it out"
-            )
+            raise InputError(f"--{name}={getattr(values, name)}: TPUs and clusters are not supported; leave it out")

@@ -17,9 +17,12 @@ import dataclasses
 import functools
 import multiprocessing
 import os
+
+import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
+
+# isort: split
 import random
 
-import common.quiet_tensorflow  # noqa: F401  isort: skip
 import tensorflow as tf
 from absl import flags, logging
 
@@ -142,9 +145,7 @@ def _write_pool(text, part, output_files, settings, rng, bar=None):
         )
     total = options.dupe_factor * len(corpus.documents)
     with _progress(bar, "making records", total, "document") as advance:
-        records, counts.record_pieces = create_records(
-            corpus, Vocabulary(tokenizer.vocab), options, rng, advance
-        )
+        records, counts.record_pieces = create_records(corpus, Vocabulary(tokenizer.vocab), options, rng, advance)
     counts.records = len(records)
     with _progress(bar, "writing", len(records), "record") as advance:
         write_records(records, output_files, advance)
@@ -238,13 +239,9 @@ def define_flags():
     flags.DEFINE_integer("max_seq_length", 128, "Pieces a sequence, special ones included.", lower_bound=5)
     flags.DEFINE_integer("max_predictions_per_seq", 20, "Masked pieces a sequence at most.", lower_bound=1)
     flags.DEFINE_integer("random_seed", 12345, "Seed of segments, masks and order.")
-    flags.DEFINE_integer(
-        "dupe_factor", 10, "Times that the text is gone through, with other masks.", lower_bound=1
-    )
+    flags.DEFINE_integer("dupe_factor", 10, "Times that the text is gone through, with other masks.", lower_bound=1)
     flags.DEFINE_float("masked_lm_prob", 0.15, "Share of the pieces to mask.", lower_bound=0, upper_bound=1)
-    flags.DEFINE_float(
-        "short_seq_prob", 0.1, "Share of the documents to cut shorter.", lower_bound=0, upper_bound=1
-    )
+    flags.DEFINE_float("short_seq_prob", 0.1, "Share of the documents to cut shorter.", lower_bound=0, upper_bound=1)
     flags.DEFINE_bool("do_whole_word_mask", False, "Mask all pieces of a word or none.")
     flags.DEFINE_integer(
         "num_shards", 0, "Part the text into so many files, each made alone; 0: one pool.", lower_bound=0
@@ -260,9 +257,7 @@ def main(_):
     input_files = expand_patterns(values.input_file)
     output_files = [path.strip() for path in values.output_file.split(",")]
     if values.num_processes > 1 and not values.num_shards:
-        raise InputError(
-            f"--num_processes={values.num_processes} works on shards; expected --num_shards as well"
-        )
+        raise InputError(f"--num_processes={values.num_processes} works on shards; expected --num_shards as well")
     if values.num_shards and len(output_files) > 1:
         raise InputError(f"--output_file={values.output_file}: expected one prefix with --num_shards")
     options = Options(**{field.name: values[field.name].value for field in dataclasses.fields(Options)})
@@ -275,9 +270,7 @@ def main(_):
         options,
     )
     if values.num_shards:
-        counts = create_shards(
-            input_files, output_files[0], values.num_shards, settings, values.num_processes
-        )
+        counts = create_shards(input_files, output_files[0], values.num_shards, settings, values.num_processes)
     else:
         counts = create_pretraining_data(input_files, output_files, settings)
     warn_of_losses(counts, options)

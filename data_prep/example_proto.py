@@ -59,18 +59,24 @@ def _encode_ints(values):
     return b"".join(map(_VARINTS.__getitem__, values))
 
 
-def _encode_feature(values):
-    """Returns the bytes of a Feature."""
+def encode_feature(name, values):
+    """Returns the bytes of one named feature, to be joined by `encode_features`; see `encode_example`."""
     if isinstance(values, np.ndarray):
         is_float = values.dtype.kind == "f"
         values = values.ravel().tolist()
     else:
         is_float = len(values) > 0 and isinstance(values[0], (float, np.floating))
     if is_float:
-        packed = struct.pack(f"<{len(values)}f", *values)
-        return _field(FIELD_2, _field(FIELD_1, packed) if packed else b"")
-    packed = _encode_ints(values)
-    return _field(FIELD_3, _field(FIELD_1, packed) if packed else b"")
+        tag, packed = FIELD_2, struct.pack(f"<{len(values)}f", *values)
+    else:
+        tag, packed = FIELD_3, _encode_ints(values)
+    feature = _field(tag, _field(FIELD_1, packed) if packed else b"")
+    return _field(FIELD_1, _field(FIELD_1, name.encode()) + _field(FIELD_2, feature))
+
+
+def encode_features(encoded):
+    """Returns the serialized tf.train.Example of features which `encode_feature` has encoded."""
+    return _field(FIELD_1, b"".join(encoded))
 
 
 def encode_example(features: Mapping[str, Sequence[int] | Sequence[float] | np.ndarray]) -> bytes:
@@ -84,8 +90,4 @@ def encode_example(features: Mapping[str, Sequence[int] | Sequence[float] | np.n
     Raises:
       ValueError: an integer of more than 64 bits.
     """
-    entries = [
-        _field(FIELD_1, _field(FIELD_1, name.encode()) + _field(FIELD_2, _encode_feature(values)))
-        for name, values in features.items()
-    ]
-    return _field(FIELD_1, b"".join(entries))
+    return encode_features([encode_feature(name, values) for name, values in features.items()])

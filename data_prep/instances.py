@@ -8,8 +8,9 @@ with `shuffle` and `below` instead of those of `random`.
 
 import bisect
 import dataclasses
+import functools
 
-from data_prep.example_proto import encode_example
+from data_prep.example_proto import encode_feature, encode_features
 from data_prep.tokenization import CONTINUATION
 
 SPECIAL_PIECES = 3  # [CLS] A [SEP] B [SEP]
@@ -164,28 +165,32 @@ def _encode_instance(ids, a_length, is_random_next, vocabulary, options, rng):
     """
     labels = _mask(ids, a_length, vocabulary, options, rng)
     positions = sorted(labels)
-    padding = [0] * (options.max_seq_length - len(ids))
-    unused = options.max_predictions_per_seq - len(positions)
+    length, num_labels = options.max_seq_length, options.max_predictions_per_seq
+    unused = [0] * (num_labels - len(positions))
     # In the order in which the original's files have them.
-    return encode_example(
-        {
-            "masked_lm_ids": [labels[i] for i in positions] + [0] * unused,
-            "input_ids": ids + padding,
-            "masked_lm_positions": positions + [0] * unused,
-            "next_sentence_labels": [int(is_random_next)],
-            "input_mask": [1] * len(ids) + padding,
-            "masked_lm_weights": [1.0] * len(positions) + [0.0] * unused,
-            "segment_ids": [0] * a_length + [1] * (len(ids) - a_length) + padding,
-        }
+    return encode_features(
+        [
+            encode_feature("masked_lm_ids", [labels[i] for i in positions] + unused),
+            encode_feature("input_ids", ids + [0] * (length - len(ids))),
+            encode_feature("masked_lm_positions", positions + unused),
+            _encode_runs("next_sentence_labels", (int(is_random_next), 1)),
+            _encode_runs("input_mask", (1, len(ids)), (0, length - len(ids))),
+            _encode_runs("masked_lm_weights", (1.0, len(positions)), (0.0, len(unused))),
+            _encode_runs("segment_ids", (0, a_length), (1, len(ids) - a_length), (0, length - len(ids))),
+        ]
     )
+
+
+@functools.lru_cache(maxsize=1 << 14)  # some MB; there are that many pairs of segment lengths up to 180
+def _encode_runs(name, *runs):
+    """Returns the feature of values that repeat, given as pairs `(value, times)`."""
+    return encode_feature(name, [value for value, times in runs for _ in range(times)])
 
 
 def _mask(ids, a_length, vocabulary, options, rng):
     """Replaces the pieces to predict in `ids`, and returns `{position: original id}`."""
     random, getrandbits = rng.random, rng.getrandbits
-    num_to_predict = min(
-        options.max_predictions_per_seq, max(1, int(round(len(ids) * options.masked_lm_prob)))
-    )
+    num_to_predict = min(options.max_predictions_per_seq, max(1, int(round(len(ids) * options.masked_lm_prob))))
     candidates = [*range(1, a_length - 1), *range(a_length, len(ids) - 1)]
     if options.do_whole_word_mask:
         words = _words(ids, candidates, vocabulary.continuations)

@@ -82,9 +82,7 @@ def read_sentences(path, known_labels=None):
     if words:
         sentences.append(Sentence(words, labels))
     if not sentences:
-        raise InputError(
-            f"{path}: no sentence; expected word, tab, label a line and blank lines between sentences"
-        )
+        raise InputError(f"{path}: no sentence; expected word, tab, label a line and blank lines between sentences")
     return sentences
 
 
@@ -109,9 +107,7 @@ def make_label_list(sentences):
     """
     found = {label for sentence in sentences for label in sentence.labels}
     if reserved := sorted(found & set(SPECIAL_LABELS)):
-        raise InputError(
-            f"label {reserved[0]!r} is reserved; expected labels such as B-Disease, I-Disease, O"
-        )
+        raise InputError(f"label {reserved[0]!r} is reserved; expected labels such as B-Disease, I-Disease, O")
     found |= {"B", "I", OUTSIDE} if found <= {"B", "I", OUTSIDE} else {OUTSIDE}
     return [PADDING, *sorted(found), CONTINUATION, CLS, SEP]
 

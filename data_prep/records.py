@@ -143,9 +143,7 @@ def _parse(serialized, features):
 
 def _batches(parsed, batch_size, order, padding):
     """Cuts a window into batches, numbered by `order`, of rows of similar length."""
-    lengths = tf.concat(
-        [x.row_lengths() for x in parsed.values() if isinstance(x, tf.RaggedTensor)][:1] or [[0]], 0
-    )
+    lengths = tf.concat([x.row_lengths() for x in parsed.values() if isinstance(x, tf.RaggedTensor)][:1] or [[0]], 0)
     by_length = tf.argsort(lengths, stable=True) if padding.window > 1 else None
 
     def batch(number):

@@ -37,9 +37,7 @@ def model_variables(model):
 
 def all_checkpoints(directory):
     """Prefixes of the complete checkpoints of a directory, oldest step first."""
-    prefixes = [
-        path.removesuffix(".index") for path in glob.glob(os.path.join(glob.escape(directory), "*.index"))
-    ]
+    prefixes = [path.removesuffix(".index") for path in glob.glob(os.path.join(glob.escape(directory), "*.index"))]
     complete = [p for p in prefixes if ".ckpt" in os.path.basename(p) and _data_files(p)]
     return sorted(complete, key=lambda prefix: (_step_of(prefix), prefix))
 
@@ -165,9 +163,7 @@ def load_trained(model, output_dir, init_checkpoint):
     """
     path = newest(output_dir) or init_checkpoint
     if not path:
-        raise InputError(
-            f"{output_dir}: no checkpoint there and no --init_checkpoint; train first or give one"
-        )
+        raise InputError(f"{output_dir}: no checkpoint there and no --init_checkpoint; train first or give one")
     load_weights(model, path)
     return global_step(find(path))
 
@@ -193,9 +189,7 @@ def _check_shape(prefix, name, shapes, expected):
         hint = ""
         if name.endswith("word_embeddings") and shapes[name][1:] == expected[1:]:
             hint = f"; its vocabulary has {shapes[name][0]} pieces, bert_config.json says {expected[0]}"
-        raise InputError(
-            f"{prefix}: variable {name} has shape {list(shapes[name])}, the model needs {expected}{hint}"
-        )
+        raise InputError(f"{prefix}: variable {name} has shape {list(shapes[name])}, the model needs {expected}{hint}")
 
 
 def _log_loading(prefix, loaded, initialized, ignored):
@@ -272,5 +266,5 @@ def _remove(prefix):
         *_data_files(prefix),
         *glob.glob(glob.escape(prefix) + ".data-*tempstate*"),
     ]:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(path)

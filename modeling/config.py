@@ -11,49 +11,13 @@ ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 # Keys of published configurations (Google's multilingual and cased archives, Hugging Face) without
 # meaning for this model.
 _MEANINGLESS_KEYS = frozenset(
-    [
-        "directionality",
-        "pooler_fc_size",
-        "pooler_num_attention_heads",
-        "pooler_num_fc_layers",
-        "pooler_size_per_head",
-        "pooler_type",
-        "_name_or_path",
-        "_num_labels",
-        "architectures",
-        "attn_implementation",
-        "bos_token_id",
-        "classifier_dropout",
-        "do_sample",
-        "dtype",
-        "embedding_size",
-        "eos_token_id",
-        "finetuning_task",
-        "gradient_checkpointing",
-        "id2label",
-        "is_decoder",
-        "label2id",
-        "language",
-        "model_type",
-        "name",
-        "num_labels",
-        "output_attentions",
-        "output_hidden_states",
-        "output_past",
-        "pad_token_id",
-        "problem_type",
-        "pruned_heads",
-        "sep_token_id",
-        "tie_word_embeddings",
-        "torch_dtype",
-        "torchscript",
-        "transformers_version",
-        "use_bfloat16",
-        "use_cache",
-        "add_cross_attention",
-        "cross_attention_hidden_size",
-        "ln_type",
-    ]
+    """directionality pooler_fc_size pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head
+    pooler_type _name_or_path _num_labels architectures attn_implementation bos_token_id classifier_dropout
+    do_sample dtype embedding_size eos_token_id finetuning_task gradient_checkpointing id2label
+    is_decoder label2id language model_type name num_labels output_attentions output_hidden_states
+    output_past pad_token_id problem_type pruned_heads sep_token_id tie_word_embeddings torch_dtype
+    torchscript transformers_version use_bfloat16 use_cache add_cross_attention cross_attention_hidden_size
+    ln_type""".split()
 )
 # Keys that mean something, for which this model has one value.
 _FIXED_VALUES = {"layer_norm_eps": 1e-12, "position_embedding_type": "absolute"}
@@ -101,9 +65,7 @@ class BertConfig:
             )
         for name in values.keys() - fields.keys():
             if name in _FIXED_VALUES and values[name] != _FIXED_VALUES[name]:
-                raise InputError(
-                    f"{source}: {name!r} is {values[name]!r}; this model has {_FIXED_VALUES[name]!r} only"
-                )
+                raise InputError(f"{source}: {name!r} is {values[name]!r}; this model has {_FIXED_VALUES[name]!r} only")
             if name not in _FIXED_VALUES and name not in _MEANINGLESS_KEYS:
                 logging.warning("%s: unknown key %r is ignored", source, name)
         return cls(**{name: fields[name](values[name]) for name in fields})
@@ -115,9 +77,7 @@ class BertConfig:
             with open(path, encoding="utf-8") as file:
                 values = json.load(file)
         except OSError as error:
-            raise InputError(
-                f"{path}: cannot be read ({error.strerror}); expected bert_config.json"
-            ) from None
+            raise InputError(f"{path}: cannot be read ({error.strerror}); expected bert_config.json") from None
         except ValueError as error:
             raise InputError(f"{path}: not JSON ({error})") from None
         if not isinstance(values, dict):

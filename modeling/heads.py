@@ -72,9 +72,7 @@ class MaskedLanguageModel(keras.layers.Layer):
 
     def build(self, *_):
         self.transform.build([None, None, self.config.hidden_size])
-        self.output_bias = self.add_weight(
-            name="output_bias", shape=[self.config.vocab_size], initializer="zeros"
-        )
+        self.output_bias = self.add_weight(name="output_bias", shape=[self.config.vocab_size], initializer="zeros")
 
     def call(self, sequence_output, positions, word_embeddings):
         """[B, F, D], [B, P] and [V, D] to logits [B, P, V]."""
@@ -88,9 +86,7 @@ class PretrainingHeads(keras.layers.Layer):
     def __init__(self, config, name="cls"):
         super().__init__(name=name)
         self.predictions = MaskedLanguageModel(config)
-        self.seq_relationship = Projection(
-            "seq_relationship", 2, config.hidden_size, config.initializer_range
-        )
+        self.seq_relationship = Projection("seq_relationship", 2, config.hidden_size, config.initializer_range)
 
     def build(self, *_):
         self.predictions.build(None)

@@ -49,8 +49,7 @@ class AdamWeightDecay:
         self.moments = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.variables]
         self.velocities = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.variables]
         self.decays = [
-            0.0 if any(part in checkpoint_name(v) for part in NO_DECAY) else WEIGHT_DECAY
-            for v in self.variables
+            0.0 if any(part in checkpoint_name(v) for part in NO_DECAY) else WEIGHT_DECAY for v in self.variables
         ]
 
     def slots(self):

@@ -64,7 +64,7 @@ def train(model, loss_fn, make_batches, options):
     Raises:
       InputError: the loss is not finite, or the output directory holds another model's checkpoint.
     """
-    trainer = _Trainer(model, loss_fn, options)
+    trainer = Trainer(model, loss_fn, options)
     start, total = trainer.restore(), options.num_train_steps
     if start >= total:
         logging.info("%s is at step %d of %d: nothing to train", options.output_dir, start, total)
@@ -93,7 +93,7 @@ def train(model, loss_fn, make_batches, options):
     return losses
 
 
-class _Trainer:
+class Trainer:
     """The state of a run, and the step on it."""
 
     def __init__(self, model, loss_fn, options):

@@ -134,9 +134,7 @@ def test_a_wrong_vocabulary_size_names_both(pretrained, tmp_path):
     before = [v.numpy() for v in model.variables]
     with pytest.raises(InputError) as error:
         checkpoint.load_weights(model, tmp_path)
-    assert "variable bert/embeddings/word_embeddings has shape [32, 8], the model needs [33, 8]" in str(
-        error.value
-    )
+    assert "variable bert/embeddings/word_embeddings has shape [32, 8], the model needs [33, 8]" in str(error.value)
     for value, variable in zip(before, model.variables, strict=True):  # nothing half loaded
         np.testing.assert_array_equal(value, variable.numpy())
 

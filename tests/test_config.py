@@ -53,9 +53,7 @@ def test_every_key_is_needed(key):
 def test_warns_about_an_unknown_key(caplog):
     with caplog.at_level(logging.WARNING):
         BertConfig.from_dict(TINY | {"hiden_size": 3, "pooler_type": "x"})
-    assert [record.getMessage() for record in caplog.records] == [
-        "configuration: unknown key 'hiden_size' is ignored"
-    ]
+    assert [record.getMessage() for record in caplog.records] == ["configuration: unknown key 'hiden_size' is ignored"]
 
 
 def test_not_json(tmp_path):

@@ -11,7 +11,7 @@ from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel
 from modeling.optimization import learning_rate_at
-from modeling.training import TrainingOptions, _Trainer
+from modeling.training import Trainer, TrainingOptions
 
 
 @pytest.mark.parametrize("xla", [False, True])
@@ -20,7 +20,7 @@ def test_fifty_steps_equal_the_original(shared, tmp_path, xla):
     model = PretrainingModel(BertConfig.from_json_file(trace / "bert_config.json"))
     model.build()
     checkpoint.load_weights(model, trace / "init.ckpt")
-    trainer = _Trainer(
+    trainer = Trainer(
         model,
         run_pretraining.pretraining_loss,
         TrainingOptions(str(tmp_path), 50, 10, 1e-4, batch_size=8, xla=xla),

@@ -1,6 +1,7 @@
 """The input pipeline: order, resume, padding, and what it says of bad files."""
 
 import itertools
+import pathlib
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def message(function, *arguments):
 
 
 def test_a_truncated_file_is_named_with_its_record(files, tmp_path):
-    whole = open(files[0], "rb").read()
+    whole = pathlib.Path(files[0]).read_bytes()
     path = tmp_path / "cut.tfrecord"
     path.write_bytes(whole[:-3])
     batches = records.checked(records.evaluation_batches([str(path)], SEQUENCE, 8), [str(path)], SEQUENCE)
@@ -100,7 +101,7 @@ def test_a_truncated_file_is_named_with_its_record(files, tmp_path):
 
 
 def test_an_altered_record_is_named(files, tmp_path):
-    data = bytearray(open(files[0], "rb").read())
+    data = bytearray(pathlib.Path(files[0]).read_bytes())
     data[200] ^= 1
     path = tmp_path / "altered.tfrecord"
     path.write_bytes(data)

@@ -58,17 +58,17 @@ def options(output_dir, **changes):
 
 @pytest.mark.parametrize("xla", [False, True])
 def test_a_killed_run_goes_on_exactly(tmp_path, xla):
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def batches_until_killed(start_step):
         for step, batch in enumerate(batches(start_step), start_step):
             if step == 8:
-                raise Killed
+                raise KilledError
             yield batch
 
     unbroken = train(new_model(), loss_fn, batches, options(tmp_path / "unbroken", xla=xla))
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(new_model(), loss_fn, batches_until_killed, options(tmp_path / "killed", xla=xla))
     resumed = train(new_model(), loss_fn, batches, options(tmp_path / "killed", xla=xla))
     assert len(unbroken) == 12

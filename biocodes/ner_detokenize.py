@@ -1,0 +1,345 @@
+"""Turns the labels of word pieces that run_ner.py wrote back into labels of words, for conlleval.
+
+  python biocodes/ner_detokenize.py --token_test_path=output/token_test.txt \\
+      --label_test_path=output/label_test.txt --answer_path=NCBI-disease/test.tsv --output_dir=output
+  python biocodes/conlleval.py < output/NER_result_conll.txt
+
+Writes `NER_result_conll.txt`: `word GOLD-MISC PREDICTED-MISC` a line (without `-MISC` where labels have types
+of their own, such as B-Disease) and a blank line after each sentence, every word of the gold file once.
+
+Words are followed by counting. A word of the gold file is split by BERT's basic tokenizer into a known number
+of basic tokens (`mg/kg`: 3, `BRCA1`: 1, U+200B: 0), and each of these is in token_test.txt one piece without
+`##` and any pieces with `##` after it. So a word's label is that of its first piece.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+import unicodedata
+
+OUTSIDE = "O"
+FIRST, LAST, UNKNOWN, CONTINUATION = "[CLS]", "[SEP]", "[UNK]", "##"
+# Labels that a model may predict and that say nothing about a word.
+NOT_A_LABEL = {"X", "[CLS]", "[SEP]", "[PAD]"}
+# Blocks of ideographs, each of which BERT takes for a word.
+CJK_BLOCKS = (
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0x2F800, 0x2FA1F),
+)
+
+
+class DataError(Exception):
+    """Input that does not fit; the message is one line."""
+
+
+class AlignmentError(DataError):
+    """Pieces that are not those of the words; `word` and `piece` are the indices where that shows."""
+
+    def __init__(self, word, piece, message):
+        super().__init__(message)
+        self.word = word
+        self.piece = piece
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictedSentence:
+    """The pieces between [CLS] and [SEP] and their labels; `line` is that of [CLS] in the token file."""
+
+    line: int
+    pieces: list
+    labels: list
+
+
+# Files
+
+
+def read_lines(path):
+    """Returns the lines of a UTF-8 file. Only newlines end them: other Unicode separators may be words."""
+    lines = []
+    with open(path, "rb") as file:
+        for number, raw in enumerate(file, 1):
+            try:
+                lines.append(raw.decode("utf-8").rstrip("\n").removesuffix("\r"))
+            except UnicodeDecodeError:
+                raise DataError(f"{path}, line {number}: invalid UTF-8; expected UTF-8 text") from None
+    return lines
+
+
+def read_sentences(path):
+    """Reads a gold file: word, tab, label a line, and blank lines between sentences.
+
+    A line without a tab is split at spaces. The word is the first column, the label the last; no other
+    Unicode space separates, as a word may be a no-break space.
+
+    Returns:
+      A list of sentences, each a list of `(word, label)`.
+
+    Raises:
+      DataError: a line that is not word and label, no sentence at all, invalid UTF-8.
+    """
+    sentences = [[]]
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip(" \t"):
+            sentences.append([])
+            continue
+        columns = [column for column in line.split("\t" if "\t" in line else " ") if column]
+        if len(columns) < 2:
+            raise DataError(f"{path}, line {number}: no label in {line!r}; expected word, tab, label")
+        word, label = columns[0], columns[-1]
+        if " " in word or " " in label:
+            # The result is split at spaces when it is evaluated.
+            raise DataError(f"{path}, line {number}: space in {line!r}; expected one word, tab, label")
+        sentences[-1].append((word, label))
+    sentences = [sentence for sentence in sentences if sentence]
+    if not sentences:
+        raise DataError(f"{path}: no sentence; expected word, tab, label a line")
+    return sentences
+
+
+def read_predictions(token_path, label_path):
+    """Reads token_test.txt and label_test.txt: a piece and its label a line, [CLS] ... [SEP] a sentence.
+
+    Returns:
+      A list of PredictedSentence.
+
+    Raises:
+      DataError: the files differ in length, are empty, or a sentence is not between [CLS] and [SEP].
+    """
+    tokens, labels = read_lines(token_path), read_lines(label_path)
+    if len(tokens) != len(labels):
+        raise DataError(
+            f"{token_path} has {len(tokens)} lines, {label_path} {len(labels)}; expected a label for each token"
+        )
+    sentences = []
+    start = None  # index of the [CLS] of the open sentence
+    for index, token in enumerate(tokens):
+        # An opening piece is expected outside a sentence, anything else inside one.
+        if (token == FIRST) != (start is None):
+            expected = FIRST if start is None else f"{LAST} before the next sentence"
+            raise DataError(f"{token_path}, line {index + 1}: {token!r}; expected {expected}")
+        if token == FIRST:
+            start = index
+        elif token == LAST:
+            sentences.append(PredictedSentence(start + 1, tokens[start + 1 : index], labels[start + 1 : index]))
+            start = None
+    if start is not None:
+        raise DataError(f"{token_path}, line {start + 1}: sentence without {LAST} at its end")
+    if not sentences:
+        raise DataError(f"{token_path}: empty; expected the tokens that run_ner.py writes")
+    return sentences
+
+
+def write_lines(path, lines):
+    """Writes a file whole or not at all."""
+    temporary = f"{path}.tmp{os.getpid()}"
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(line + "\n" for line in lines)
+        os.replace(temporary, path)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+# Words
+
+
+def _space_out(char):
+    """What BERT makes of a character before it splits at white space."""
+    category = unicodedata.category(char)
+    if char in "\t\n\r" or category == "Zs":
+        return " "
+    if category[0] == "C" or char == "\ufffd":
+        return ""
+    is_symbol = char.isascii() and not char.isalnum()
+    is_cjk = any(first <= ord(char) <= last for first, last in CJK_BLOCKS)
+    return f" {char} " if is_symbol or is_cjk or category[0] == "P" else char
+
+
+def basic_tokens(word, lower_case=False):
+    """The tokens of a word under BERT's basic tokenizer: each starts a piece without `##`.
+
+    Args:
+      word: a string.
+      lower_case: as an uncased model does, lower the case and drop accents. That can change the number: `≠`
+        becomes `=`, which is punctuation, and a lone combining accent becomes nothing.
+
+    Returns:
+      A list of strings: `mg/kg` -> ["mg", "/", "kg"].
+    """
+    if lower_case:
+        # Cleaning first, as BERT does: a deleted character separates no accent from its letter.
+        word = "".join(map(_space_out, word))
+        word = unicodedata.normalize("NFD", word.lower())
+        word = "".join(char for char in word if unicodedata.category(char) != "Mn")
+    return "".join(map(_space_out, word)).split()
+
+
+def join_pieces(pieces):
+    """Joins pieces into basic tokens: ["mg", "/", "k", "##g"] -> [(0, "mg"), (1, "/"), (2, "kg")].
+
+    Returns:
+      A list of `(index of the first piece, text)`.
+    """
+    tokens = []
+    for index, piece in enumerate(pieces):
+        if piece.startswith(CONTINUATION) and tokens:
+            start, text = tokens[-1]
+            tokens[-1] = (start, text + piece[len(CONTINUATION) :])
+        else:
+            tokens.append((index, piece))
+    return tokens
+
+
+def align(words, pieces, labels, lower_case=False):
+    """Gives each word the label of its first piece.
+
+    Args:
+      words: the words of a sentence.
+      pieces: its pieces, perhaps cut at the end to the model's longest sequence.
+      labels: a label for each piece.
+      lower_case: whether the tokenizer was uncased.
+
+    Returns:
+      A list of `(label, text of its pieces)` for each word, as far as there are pieces: shorter than `words`
+      if the sentence was cut. A word of which no piece comes is `("O", "")`.
+
+    Raises:
+      AlignmentError: the pieces are not those of the words.
+    """
+    found = join_pieces(pieces)
+    result = []
+    position = 0  # in `found`
+    for number, word in enumerate(words):
+        expected = basic_tokens(word, lower_case)
+        mine = found[position : position + len(expected)]
+        if expected and not mine:
+            return result
+        for (start, text), token in zip(mine, expected, strict=False):
+            # The sentence may end inside a word.
+            is_cut = start == found[-1][0] and token.startswith(text)
+            if text not in (token, UNKNOWN) and not is_cut:
+                raise AlignmentError(number, start, f"word {word!r}, token {text!r}; expected {token!r}")
+        label = labels[mine[0][0]] if mine else OUTSIDE
+        result.append((OUTSIDE if label in NOT_A_LABEL else label, "".join(text for _, text in mine)))
+        position += len(mine)
+    if position < len(found):
+        start, text = found[position]
+        raise AlignmentError(len(words) - 1, start, f"token {text!r} after the last word {words[-1]!r}")
+    return result
+
+
+def _align_all(sentences, predictions, lower_case):
+    result = []
+    for number, (sentence, prediction) in enumerate(zip(sentences, predictions, strict=True)):
+        words = [word for word, _ in sentence]
+        try:
+            result.append(align(words, prediction.pieces, prediction.labels, lower_case))
+        except AlignmentError as error:
+            return result, (number, prediction.line + 1 + error.piece, error)
+    return result, None
+
+
+def align_file(sentences, predictions, token_path):
+    """Aligns all sentences, as those of a cased tokenizer or else of an uncased one.
+
+    Args:
+      sentences: from `read_sentences`.
+      predictions: from `read_predictions`, one a sentence.
+      token_path: for messages.
+
+    Returns:
+      For each sentence what `align` returns.
+
+    Raises:
+      DataError: neither fits; the message tells where the better of the two fails.
+    """
+    if len(sentences) != len(predictions):
+        raise DataError(
+            f"{token_path} has {len(predictions)} sentences, the gold file {len(sentences)}; expected as many"
+        )
+    failures = []
+    for lower_case in (False, True):
+        result, failure = _align_all(sentences, predictions, lower_case)
+        if failure is None:
+            return result
+        failures.append(failure)
+    number, line, error = max(failures, key=lambda failure: failure[1])
+    raise DataError(f"{token_path}, line {line}: sentence {number + 1}, {error}")
+
+
+# Results
+
+
+def report_trimmed(words):
+    """Says that a sentence lacks its last `words`, in the original's words."""
+    print(
+        "## The predicted sentence of BioBERT model looks like trimmed. (The Length of the tokenized input "
+        "sequence is longer than max_seq_length); Filling O label instead."
+    )
+    print(f"   -> Showing 10 words near skipped part : {' '.join(words[:10])}")
+
+
+def conll_lines(sentences, aligned):
+    """Yields the lines of NER_result_conll.txt."""
+    labels = {label for sentence in sentences for _, label in sentence}
+    labels.update(label for words in aligned for label, _ in words)
+    suffix = "" if any("-" in label for label in labels) else "-MISC"
+    for sentence, predicted in zip(sentences, aligned, strict=True):
+        missing = len(sentence) - len(predicted)
+        if missing:
+            report_trimmed([word for word, _ in sentence[-missing:]])
+        predicted_labels = [label for label, _ in predicted] + [OUTSIDE] * missing
+        for (word, gold), label in zip(sentence, predicted_labels, strict=True):
+            yield f"{word} {gold}{suffix} {label}{suffix}"
+        yield ""
+
+
+def debug_lines(sentences, aligned):
+    """Yields the lines of NER_result_sent-debug.txt: the words of the gold file, those made of pieces."""
+    for sentence, predicted in zip(sentences, aligned, strict=True):
+        gold_words = [word for word, _ in sentence]
+        joined = [text for _, text in predicted if text]
+        yield f"ANS ({len(gold_words)}): {' '.join(gold_words)}"
+        yield f"PRD ({len(joined)}): {' '.join(joined)}"
+        yield ""
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="Labels of word pieces back to labels of words.")
+    parser.add_argument("--token_test_path", required=True, help="token_test.txt that run_ner.py wrote")
+    parser.add_argument("--label_test_path", required=True, help="label_test.txt that run_ner.py wrote")
+    parser.add_argument("--answer_path", required=True, help="gold file, such as NCBI-disease/test.tsv")
+    parser.add_argument("--output_dir", required=True, help="folder for NER_result_conll.txt")
+    parser.add_argument("--debug", action="store_true", help="also write NER_result_sent-debug.txt")
+    return parser.parse_args()
+
+
+def main():
+    """Reads the command line, writes the result."""
+    arguments = parse_arguments()
+    try:
+        sentences = read_sentences(arguments.answer_path)
+        predictions = read_predictions(arguments.token_test_path, arguments.label_test_path)
+        aligned = align_file(sentences, predictions, arguments.token_test_path)
+        os.makedirs(arguments.output_dir, exist_ok=True)
+        if arguments.debug:
+            path = os.path.join(arguments.output_dir, "NER_result_sent-debug.txt")
+            write_lines(path, debug_lines(sentences, aligned))
+        write_lines(os.path.join(arguments.output_dir, "NER_result_conll.txt"), conll_lines(sentences, aligned))
+    except DataError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}")
+    print("NER detokenize done")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""run_ner.py as a user runs it, against what the original wrote."""
+
+import json
+import shutil
+
+import pytest
+
+NER_FILES = ("token_test.txt", "label_test.txt")
+
+
+@pytest.fixture(scope="module")
+def golden_run(shared, run_script):
+    """Runs evaluation and prediction from the original's checkpoint on the original's inputs."""
+
+    def run(output_dir, *arguments):
+        golden = shared / "golden"
+        result = run_script(
+            "run_ner.py",
+            "--do_train=false",
+            "--do_eval=true",
+            "--do_predict=true",
+            f"--vocab_file={golden}/vocab_small.txt",
+            f"--bert_config_file={golden}/e2e/ner/bert_config.json",
+            f"--init_checkpoint={golden}/e2e/ner/model.ckpt",
+            f"--data_dir={golden}/inputs/NER",
+            f"--output_dir={output_dir}",
+            "--max_seq_length=64",
+            *arguments,
+        )
+        assert result.returncode == 0, result.stderr
+        return result
+
+    return run
+
+
+def results(path):
+    pairs = (line.split(" = ") for line in path.read_text().splitlines())
+    return {key: float(value) for key, value in pairs}
+
+
+def test_the_original_s_way_equals_the_original(golden_run, shared, tmp_path, run_script):
+    result = golden_run(tmp_path, "--long_sentences=truncate", "--pad_to_max_seq_length")
+    expected = shared / "golden/e2e/ner"
+    for name in NER_FILES:
+        assert (tmp_path / name).read_bytes() == (expected / name).read_bytes()
+    theirs = results(expected / "eval_results.txt")
+    assert results(tmp_path / "eval_results.txt") == pytest.approx(theirs, rel=1e-5)
+    # The entity-level scores that it prints are those of the original's evaluation script.
+    assert (expected / "conlleval.txt").read_text().strip() in result.stdout
+    detokenized = run_script(
+        "biocodes/ner_detokenize.py",
+        f"--token_test_path={tmp_path}/token_test.txt",
+        f"--label_test_path={tmp_path}/label_test.txt",
+        f"--answer_path={shared}/golden/inputs/NER/test.tsv",
+        f"--output_dir={tmp_path}",
+    )
+    assert detokenized.returncode == 0, detokenized.stderr
+    name = "NER_result_conll.txt"
+    assert (tmp_path / name).read_bytes() == (expected / name).read_bytes()
+
+
+def test_batches_by_length_write_the_same_labels(golden_run, shared, tmp_path):
+    golden_run(tmp_path, "--long_sentences=truncate", "--predict_batch_size=7")
+    for name in NER_FILES:
+        assert (tmp_path / name).read_bytes() == (shared / "golden/e2e/ner" / name).read_bytes()
+
+
+def test_windows_label_every_word_of_long_sentences(golden_run, shared, tmp_path):
+    golden_run(tmp_path)
+    ours, theirs = ((d / "token_test.txt").read_text() for d in (tmp_path, shared / "golden/e2e/ner"))
+    ours, theirs = (text.split("[SEP]\n") for text in (ours, theirs))
+    labels = (tmp_path / "label_test.txt").read_text().splitlines()
+    assert len(labels) == sum(sentence.count("\n") for sentence in ours) + len(ours) - 1
+    longer = [(a, b) for a, b in zip(ours, theirs, strict=True) if a != b]
+    assert len(longer) == 2  # the two sentences of more than 62 pieces
+    assert all(a.startswith(b) for a, b in longer)
+
+
+@pytest.fixture(scope="module")
+def trained(repository, run_script, tmp_path_factory):
+    """A model trained for a moment on the repository's sample data, with typed labels."""
+    data = tmp_path_factory.mktemp("data")
+    for name in ("train_dev", "devel", "test"):
+        text = (repository / f"samples/ner/{name}.tsv").read_text()
+        typed = text.replace("\tB\n", "\tB-Disease\n").replace("\tI\n", "\tI-Disease\n")
+        (data / f"{name}.tsv").write_text(typed)
+    output = tmp_path_factory.mktemp("output")
+    result = run_script("run_ner.py", *arguments(repository, data, output), "--num_train_epochs=1")
+    assert result.returncode == 0, result.stderr
+    return data, output, result
+
+
+def arguments(repository, data, output):
+    return (
+        f"--vocab_file={repository}/samples/vocab.txt",
+        f"--bert_config_file={repository}/samples/bert_config.json",
+        f"--data_dir={data}",
+        f"--output_dir={output}",
+        "--max_seq_length=64",
+    )
+
+
+def test_trains_without_an_initial_checkpoint_on_labels_from_the_data(trained):
+    _, output, result = trained
+    labels = json.loads((output / "label_map.json").read_text())
+    assert list(labels) == ["[PAD]", "B-Disease", "I-Disease", "O", "X", "[CLS]", "[SEP]"]
+    assert "Disease: precision:" in result.stdout or "FB1:" in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_predicts_with_the_newest_checkpoint_of_the_output_directory(trained, repository, run_script):
+    data, output, _ = trained
+    before = [(output / name).read_bytes() for name in NER_FILES]
+    result = run_script("run_ner.py", *arguments(repository, data, output), "--do_train=false")
+    assert result.returncode == 0, result.stderr
+    assert [(output / name).read_bytes() for name in NER_FILES] == before
+
+
+def test_predicts_with_an_initial_checkpoint_and_the_labels_beside_it(trained, repository, run_script, tmp_path):
+    data, output, _ = trained
+    only_test = tmp_path / "data"
+    only_test.mkdir()
+    shutil.copy(data / "test.tsv", only_test)
+    result = run_script(
+        "run_ner.py",
+        *arguments(repository, only_test, tmp_path / "output"),
+        "--do_train=false",
+        f"--init_checkpoint={output}",
+    )
+    assert result.returncode == 0, result.stderr
+    for name in NER_FILES:
+        assert (tmp_path / "output" / name).read_bytes() == (output / name).read_bytes()
