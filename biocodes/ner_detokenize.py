@@ -57,6 +57,15 @@ class PredictedSentence:
     labels: list
 
 
+@dataclasses.dataclass(frozen=True)
+class AlignedWord:
+    """A word's predicted label and the text of its pieces ("" if it has none); `is_cut`: the last are missing."""
+
+    label: str
+    text: str
+    is_cut: bool
+
+
 # Files
 
 
@@ -151,16 +160,19 @@ def write_lines(path, lines):
 # Words
 
 
-def _space_out(char):
+def _clean(char):
     """What BERT makes of a character before it splits at white space."""
     category = unicodedata.category(char)
     if char in "\t\n\r" or category == "Zs":
         return " "
     if category[0] == "C" or char == "\ufffd":
         return ""
-    is_symbol = char.isascii() and not char.isalnum()
     is_cjk = any(first <= ord(char) <= last for first, last in CJK_BLOCKS)
-    return f" {char} " if is_symbol or is_cjk or category[0] == "P" else char
+    return f" {char} " if is_cjk else char
+
+
+def _is_punctuation(char):
+    return char.isascii() and not char.isalnum() or unicodedata.category(char)[0] == "P"
 
 
 def basic_tokens(word, lower_case=False):
@@ -174,12 +186,11 @@ def basic_tokens(word, lower_case=False):
     Returns:
       A list of strings: `mg/kg` -> ["mg", "/", "kg"].
     """
+    word = "".join(map(_clean, word))
     if lower_case:
-        # Cleaning first, as BERT does: a deleted character separates no accent from its letter.
-        word = "".join(map(_space_out, word))
         word = unicodedata.normalize("NFD", word.lower())
         word = "".join(char for char in word if unicodedata.category(char) != "Mn")
-    return "".join(map(_space_out, word)).split()
+    return "".join(f" {char} " if _is_punctuation(char) else char for char in word).split()
 
 
 def join_pieces(pieces):
@@ -208,8 +219,7 @@ def align(words, pieces, labels, lower_case=False):
       lower_case: whether the tokenizer was uncased.
 
     Returns:
-      A list of `(label, text of its pieces)` for each word, as far as there are pieces: shorter than `words`
-      if the sentence was cut. A word of which no piece comes is `("O", "")`.
+      A list of AlignedWord, as far as there are pieces: shorter than `words` if the sentence was cut.
 
     Raises:
       AlignmentError: the pieces are not those of the words.
@@ -228,7 +238,9 @@ def align(words, pieces, labels, lower_case=False):
             if text not in (token, UNKNOWN) and not is_cut:
                 raise AlignmentError(number, start, f"word {word!r}, token {text!r}; expected {token!r}")
         label = labels[mine[0][0]] if mine else OUTSIDE
-        result.append((OUTSIDE if label in NOT_A_LABEL else label, "".join(text for _, text in mine)))
+        text = "".join(text for _, text in mine)
+        is_cut = UNKNOWN not in text and len(text) < len("".join(expected))
+        result.append(AlignedWord(OUTSIDE if label in NOT_A_LABEL else label, text, is_cut))
         position += len(mine)
     if position < len(found):
         start, text = found[position]

@@ -1,6 +1,6 @@
 """Prints the results of the demo as a table, with the paths of what it wrote.
 
-    python scripts/demo_summary.py demo_output
+python scripts/demo_summary.py demo_output
 """
 
 import pathlib
