@@ -27,7 +27,7 @@ from biocodes import conlleval
 from common import errors, files
 from common import flags as shared_flags
 from data_prep import ner, records
-from data_prep.tokenization import FullTokenizer
+from data_prep.tokenization import FullTokenizer, validate_case_matches_checkpoint
 from modeling import checkpoint, losses
 from modeling.config import BertConfig
 from modeling.heads import TokenClassifier
@@ -89,6 +89,7 @@ def main(_):
     shared_flags.check_tpu_flags(FLAGS)
     config = BertConfig.from_json_file(FLAGS.bert_config_file)
     config.check_sequence_length(FLAGS.max_seq_length)
+    validate_case_matches_checkpoint(FLAGS.do_lower_case, FLAGS.init_checkpoint)
     tokenizer = FullTokenizer(FLAGS.vocab_file, FLAGS.do_lower_case)
     config.check_vocabulary(len(tokenizer.vocab), FLAGS.vocab_file)
     files.make_directory(FLAGS.output_dir)

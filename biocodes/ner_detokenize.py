@@ -5,7 +5,9 @@
   python biocodes/conlleval.py < output/NER_result_conll.txt
 
 Writes `NER_result_conll.txt`: `word GOLD-MISC PREDICTED-MISC` a line (without `-MISC` where labels have types
-of their own, such as B-Disease) and a blank line after each sentence, every word of the gold file once.
+of their own, such as B-Disease) and a blank line after each sentence; every word of the gold file once. Where
+a sentence was cut to the model's longest sequence, the words beyond the cut get O, and of a word that the cut
+goes through only the part before it is printed, as in the original.
 
 Words are followed by counting. A word of the gold file is split by BERT's basic tokenizer into a known number
 of basic tokens (`mg/kg`: 3, `BRCA1`: 1, U+200B: 0), and each of these is in token_test.txt one piece without
@@ -14,6 +16,7 @@ of basic tokens (`mg/kg`: 3, `BRCA1`: 1, U+200B: 0), and each of these is in tok
 
 import argparse
 import dataclasses
+import itertools
 import os
 import sys
 import unicodedata
@@ -233,9 +236,8 @@ def align(words, pieces, labels, lower_case=False):
         if expected and not mine:
             return result
         for (start, text), token in zip(mine, expected, strict=False):
-            # The sentence may end inside a word.
-            is_cut = start == found[-1][0] and token.startswith(text)
-            if text not in (token, UNKNOWN) and not is_cut:
+            ends_here = start == found[-1][0] and token.startswith(text)  # a cut inside the word
+            if text not in (token, UNKNOWN) and not ends_here:
                 raise AlignmentError(number, start, f"word {word!r}, token {text!r}; expected {token!r}")
         label = labels[mine[0][0]] if mine else OUTSIDE
         text = "".join(text for _, text in mine)
@@ -302,15 +304,16 @@ def report_trimmed(words):
 def conll_lines(sentences, aligned):
     """Yields the lines of NER_result_conll.txt."""
     labels = {label for sentence in sentences for _, label in sentence}
-    labels.update(label for words in aligned for label, _ in words)
+    labels.update(word.label for words in aligned for word in words)
     suffix = "" if any("-" in label for label in labels) else "-MISC"
     for sentence, predicted in zip(sentences, aligned, strict=True):
         missing = len(sentence) - len(predicted)
         if missing:
             report_trimmed([word for word, _ in sentence[-missing:]])
-        predicted_labels = [label for label, _ in predicted] + [OUTSIDE] * missing
-        for (word, gold), label in zip(sentence, predicted_labels, strict=True):
-            yield f"{word} {gold}{suffix} {label}{suffix}"
+        for (word, gold), found in itertools.zip_longest(sentence, predicted):
+            # Of a word that the cut goes through the original prints what is left.
+            text = found.text if found and found.is_cut else word
+            yield f"{text} {gold}{suffix} {found.label if found else OUTSIDE}{suffix}"
         yield ""
 
 
@@ -318,7 +321,7 @@ def debug_lines(sentences, aligned):
     """Yields the lines of NER_result_sent-debug.txt: the words of the gold file, those made of pieces."""
     for sentence, predicted in zip(sentences, aligned, strict=True):
         gold_words = [word for word, _ in sentence]
-        joined = [text for _, text in predicted if text]
+        joined = [word.text for word in predicted if word.text]
         yield f"ANS ({len(gold_words)}): {' '.join(gold_words)}"
         yield f"PRD ({len(joined)}): {' '.join(joined)}"
         yield ""

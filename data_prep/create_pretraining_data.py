@@ -4,8 +4,8 @@
         --vocab_file=vocab.txt --do_lower_case=False
 
 The text has sentences one a line and an empty line between documents. The flags are the original's, and so
-is every record that they make. All records are in memory at once, MEMORY;
-with `--num_shards` those of one shard are, in each of `--num_processes`:
+is every record that they make. All records are in memory at once, some twice the text's bytes for each
+time that it is gone through (`--dupe_factor`); with `--num_shards`, those of one shard a process:
 
     python -m data_prep.create_pretraining_data --input_file='text/*.txt' --output_file=records/text \
         --vocab_file=vocab.txt --do_lower_case=False --num_shards=100 --num_processes=8
@@ -17,12 +17,11 @@ import dataclasses
 import functools
 import multiprocessing
 import os
+import random
 
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
 
 # isort: split
-import random
-
 import tensorflow as tf
 from absl import flags, logging
 
