@@ -1,7 +1,9 @@
 # `make demo` and `make test` set up all they need: a virtual environment in .venv, once.
 
-# The newest Python that TensorFlow 2.21 supports and that is here; PYTHON=... to choose another.
-PYTHON ?= $(firstword $(foreach v,3.13 3.12 3.11 3.10,$(shell command -v python$(v))) python3)
+# The first Python here that TensorFlow 2.21 supports; PYTHON=... to choose another.
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
+  if $$python -c '$(SUPPORTED)' 2>/dev/null; then echo $$python; break; fi; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -21,8 +23,8 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 
 $(VENV)/.installed: setup.cfg
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v <= (3, 13) else \
-	  "error: Python %d.%d; TensorFlow 2.21 needs 3.10 to 3.13: make PYTHON=/path/to/python3" % v)'
+	@$(or $(PYTHON),false) -c '$(SUPPORTED)' || \
+	  { echo "error: no Python 3.10 to 3.13, which TensorFlow 2.21 needs: make PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --editable .

@@ -15,6 +15,11 @@ from common.errors import InputError
 
 BATCH_CHARS = 4_000_000  # characters tokenized at once: some 100 MB
 
+# A long line is cut into segments of at most this share of a sequence, which is the length of a sentence. Two
+# segments that fill a sequence each would be cut to fit into one: of abstracts as lines, five passes then cover
+# 77 % of the pieces, with a share of 1/2 99.9 %, with 1/4 100 % (sentences as lines: 99.5 %).
+SEGMENTS_A_SEQUENCE = 4
+
 
 @dataclasses.dataclass
 class Counts:
@@ -147,7 +152,7 @@ def read_corpus(lines, tokenizer, max_pieces, counts, invalid_utf8="error", spli
       max_pieces: pieces of text that a sequence holds; a longer line is long.
       counts: `Counts`, to which what is read is added.
       invalid_utf8: see `decode_line`.
-      split_long_lines: cut long lines into lines of at most `max_pieces`.
+      split_long_lines: cut long lines into several, see `SEGMENTS_A_SEQUENCE`.
 
     Returns:
       A `Corpus`. A line without a piece (of control characters, say) is left out.
@@ -205,7 +210,7 @@ def _continues_word(vocab):
 
 
 def _split_lines(lengths, numbers, inside_word, max_pieces):
-    """Cuts the lines longer than `max_pieces` before a word, or anywhere in a word longer than that.
+    """Cuts the lines longer than `max_pieces` before words, or anywhere in a word longer than a segment.
 
     Args:
       lengths: int64 [lines], pieces a line.
@@ -215,15 +220,16 @@ def _split_lines(lengths, numbers, inside_word, max_pieces):
     Returns:
       New `lengths` and `numbers`, of more lines.
     """
+    longest = max(1, max_pieces // SEGMENTS_A_SEQUENCE)
     new_lengths, repeats = [], np.ones(len(lengths), np.int64)
     ends = np.cumsum(lengths)
     done = 0
     for i in np.flatnonzero(lengths > max_pieces):
         new_lengths += lengths[done:i].tolist()
         start, end, first = ends[i] - lengths[i], ends[i], len(new_lengths)
-        while end - start > max_pieces:
-            words = np.flatnonzero(~inside_word[start + 1 : start + max_pieces + 1])
-            length = int(words[-1]) + 1 if len(words) else max_pieces
+        while end - start > longest:
+            words = np.flatnonzero(~inside_word[start + 1 : start + longest + 1])
+            length = int(words[-1]) + 1 if len(words) else longest
             new_lengths.append(length)
             start += length
         new_lengths.append(int(end - start))

@@ -61,8 +61,11 @@ def create_pretraining_data(input_files, output_files, settings):
     text = TextFiles(input_files)
     _make_directories(output_files)
     rng = random.Random(settings.random_seed)
-    counts = _write_pool(text, (0, text.size), output_files, settings, rng, progress)
+    records, counts = _make_records(text, (0, text.size), settings, rng, progress)
     _check_documents(counts, input_files)
+    with progress("writing", total=len(records), unit="record") as bar:
+        write_records(records, output_files, bar.update)
+    counts.files = len(output_files)
     return counts
 
 
@@ -125,14 +128,17 @@ def _write_shard(index, text, names, settings):
     # A text as seed: the same generator in every Python version, and no two shards of nearby seeds alike.
     rng = random.Random(f"{settings.random_seed} {index}")
     part = text.part(index, len(names))
-    return _write_pool(text, part, names[index : index + 1], settings, rng)
+    records, counts = _make_records(text, part, settings, rng)
+    write_records(records, names[index : index + 1])
+    counts.files = 1
+    return counts
 
 
-def _write_pool(text, part, output_files, settings, rng, bar=None):
-    """Reads a part of the text, makes its records and writes them; returns `Counts`."""
+def _make_records(text, part, settings, rng, bar=None):
+    """Reads a part of the text and makes its records; returns `(records, Counts)`. `bar` is None or `progress`."""
     options = settings.options
     tokenizer = _tokenizer(settings.vocab_file, settings.do_lower_case)
-    counts = Counts(files=len(output_files))
+    counts = Counts()
     with _progress(bar, "reading", part[1] - part[0], "B") as advance:
         corpus = read_corpus(
             _watched(text.lines(*part), advance),
@@ -146,9 +152,7 @@ def _write_pool(text, part, output_files, settings, rng, bar=None):
     with _progress(bar, "making records", total, "document") as advance:
         records, counts.record_pieces = create_records(corpus, Vocabulary(tokenizer.vocab), options, rng, advance)
     counts.records = len(records)
-    with _progress(bar, "writing", len(records), "record") as advance:
-        write_records(records, output_files, advance)
-    return counts
+    return records, counts
 
 
 @functools.lru_cache(maxsize=1)
@@ -191,7 +195,7 @@ def write_records(records, output_files, advance=lambda: None):
         raise InputError(f"{output_files[0]}: cannot be written ({error.message})") from None
     finally:
         for path in temporary:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(path)
 
 
@@ -211,8 +215,8 @@ def warn_of_losses(counts, options):
         logging.warning("%d bytes that are not UTF-8 were left out", counts.invalid_bytes)
     if counts.cut_pieces:
         logging.warning(
-            "%d of %d lines have more than the %d pieces that a sequence holds: %d of all %d pieces are cut "
-            "off, each time; with --split_long_lines such a line becomes several instead",
+            "%d of %d lines have more than the %d pieces that a sequence holds: at least %d of all %d pieces "
+            "are cut off each time; with --split_long_lines such a line becomes several instead",
             counts.long_lines,
             counts.lines,
             options.max_pieces,
@@ -247,7 +251,9 @@ def define_flags():
     )
     flags.DEFINE_integer("num_processes", 1, "Shards made at a time; needs --num_shards.", lower_bound=1)
     flags.DEFINE_enum("invalid_utf8", "error", ["error", "drop"], "What to do with bytes that are not UTF-8.")
-    flags.DEFINE_bool("split_long_lines", False, "Cut lines longer than a sequence into several.")
+    flags.DEFINE_bool(
+        "split_long_lines", False, "Cut lines longer than a sequence into segments of the length of sentences."
+    )
     flags.mark_flags_as_required(["input_file", "output_file", "vocab_file"])
 
 

@@ -33,10 +33,10 @@ class FastTokenizer:
         """Raises InputError if the vocabulary is unfit (see `tokenization.load_vocab`)."""
         self.vocab = load_vocab(vocab_file)
         self.do_lower_case = do_lower_case
-        pieces = {i: piece for piece, i in self.vocab.items()}
         # Only the last id of a repeated piece is in use. The library needs different pieces on all lines,
-        # so the other lines get one that no text has: it begins with a control character.
-        lines = [pieces.get(i) or f"\0{i}" for i in range(max(pieces) + 1)]
+        # none empty or with a NUL, so other lines get one that no text has, of a control character.
+        pieces = {i: piece for piece, i in self.vocab.items() if piece and "\0" not in piece}
+        lines = [pieces.get(i, f"\x01{i}") for i in range(max(self.vocab.values()) + 1)]
         self._tokenizer = tensorflow_text.FastBertTokenizer(
             lines,
             token_out_type=tf.int32,
@@ -44,9 +44,7 @@ class FastTokenizer:
             lower_case_nfd_strip_accents=False,
         )
         # A word that is in no vocabulary: a single letter of a dead script (Deseret).
-        self._unknown_word = next(
-            char for char in map(chr, range(0x10428, 0x10450)) if char not in self.vocab
-        )
+        self._unknown_word = next(char for char in map(chr, range(0x10428, 0x10450)) if char not in self.vocab)
 
     def tokenize_to_ids(self, texts):
         """Returns the ids of all texts, one after the other, and where each begins.

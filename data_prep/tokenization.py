@@ -242,9 +242,7 @@ class WordpieceTokenizer:
 
     def tokenize(self, text):
         """Returns the pieces of all words of `text`, which `BasicTokenizer` has cut at white space."""
-        return [
-            piece for word in whitespace_tokenize(convert_to_unicode(text)) for piece in self._pieces(word)
-        ]
+        return [piece for word in whitespace_tokenize(convert_to_unicode(text)) for piece in self._pieces(word)]
 
     def _pieces(self, word):
         if len(word) > self.max_input_chars_per_word:

@@ -100,7 +100,7 @@ class Trainer:
         self.model, self.loss_fn, self.options = model, loss_fn, options
         self.optimizer = AdamWeightDecay(model.trainable_variables)
         self.state = {**checkpoint.model_variables(model), **self.optimizer.slots()}
-        self.gradients = tf.function(self._gradients, jit_compile=options.xla, reduce_retracing=True)
+        self.gradients = None  # compiled at the first batch, which tells the features
         # The update is a few operations on every weight: compiled, it passes over memory once.
         self.update = tf.function(self.optimizer.apply, jit_compile=True)
 
@@ -118,6 +118,9 @@ class Trainer:
     def step(self, features, finished_steps):
         """One step on a batch; returns its scalars."""
         options = self.options
+        if self.gradients is None:
+            signature = [any_shape(features), tf.TensorSpec([2], tf.int32)]
+            self.gradients = tf.function(self._gradients, input_signature=signature, jit_compile=options.xla)
         rate = learning_rate_at(
             finished_steps, options.learning_rate, options.num_train_steps, options.num_warmup_steps
         )
@@ -131,6 +134,11 @@ class Trainer:
         # Dense: the gradient of the word embeddings comes as a list of rows.
         gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
         return gradients, {"loss": loss, "tokens": tf.reduce_sum(features["input_mask"]), **scalars}
+
+
+def any_shape(features):
+    """The signature of a function of batches, whatever their sizes: it is traced once, not once a length."""
+    return {name: tf.TensorSpec([None] * x.shape.rank, x.dtype) for name, x in features.items()}
 
 
 class _TokenMeter:
@@ -169,8 +177,9 @@ def run_batches(function, batches, title, total=None):
     Yields:
       For each batch a dict of NumPy arrays: what the function returned.
     """
-    compiled = tf.function(function, reduce_retracing=True)
+    compiled = None
     with progress(title, total) as bar:
         for batch in batches:
+            compiled = compiled or tf.function(function, input_signature=[any_shape(batch)])
             yield {name: x.numpy() for name, x in compiled(batch).items()}
             bar.update()

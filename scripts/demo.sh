@@ -21,7 +21,7 @@ run python -m data_prep.create_pretraining_data --input_file="$out/pubmed.txt,sa
 say "3/5 Pre-training: masked language model and next sentence prediction, from random weights"
 run python run_pretraining.py --input_file="$out/pretraining.tfrecord" --output_dir="$out/pretraining" \
   --bert_config_file=samples/bert_config.json --do_train=true --do_eval=true --max_seq_length=64 \
-  --max_predictions_per_seq=10 --train_batch_size=32 --num_train_steps=1200 --num_warmup_steps=100 \
+  --max_predictions_per_seq=10 --train_batch_size=32 --num_train_steps=1000 --num_warmup_steps=100 \
   --learning_rate=1e-3 --max_eval_steps=50
 
 say "4/5 Fine-tuning for named entity recognition, from the pre-trained weights"

@@ -21,13 +21,9 @@ def parse(serialized):
 
 def test_literal_bytes():
     # 300 is the example of the encoding's specification: ac 02.
-    assert encode_example({"a": [300]}) == bytes.fromhex(
-        "0a0d 0a0b 0a0161 1206 1a04 0a02ac02".replace(" ", "")
-    )
+    assert encode_example({"a": [300]}) == bytes.fromhex("0a0d 0a0b 0a0161 1206 1a04 0a02ac02".replace(" ", ""))
     # 1.0 is 0x3f800000.
-    assert encode_example({"a": [1.0]}) == bytes.fromhex(
-        "0a0f 0a0d 0a0161 1208 1206 0a04 0000803f".replace(" ", "")
-    )
+    assert encode_example({"a": [1.0]}) == bytes.fromhex("0a0f 0a0d 0a0161 1208 1206 0a04 0000803f".replace(" ", ""))
 
 
 def test_no_features():

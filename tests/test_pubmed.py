@@ -1,86 +1,152 @@
-"""PubMed XML to sentences."""
+"""data_prep/pubmed.py: PubMed XML to sentences."""
 
 import gzip
+import io
+import sys
 
 import pytest
 
 from common.errors import InputError
 from data_prep import pubmed
+from data_prep.pubmed import Counts, Record, read_records, write_text
 
-XML = """<?xml version="1.0" encoding="utf-8"?>
-<!DOCTYPE PubmedArticleSet PUBLIC "-//NLM//DTD PubMedArticle//EN" "https://example.org/pubmed.dtd">
+needs_nupunkt = pytest.mark.skipif(sys.version_info < (3, 11), reason="nupunkt needs Python 3.11")
+
+RECORDS = """<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE PubmedArticleSet PUBLIC "-//NLM//DTD PubMedArticle//EN" "https://dtd.example.org/pubmed.dtd">
 <PubmedArticleSet>
-<PubmedArticle><MedlineCitation><PMID Version="1">11</PMID><Article>
-<ArticleTitle>Loss of <i>BRCA1</i>
- in mice.</ArticleTitle>
-<Abstract>
-<AbstractText Label="AIM">Uptake of Ca<sup>2+</sup> &lt; 5 mM.</AbstractText>
-<AbstractText Label="RESULT">It rose. It fell.</AbstractText>
-<AbstractText/>
-</Abstract></Article></MedlineCitation></PubmedArticle>
-<PubmedArticle><MedlineCitation><PMID Version="1">12</PMID><Article>
-<ArticleTitle>Without abstract.</ArticleTitle></Article></MedlineCitation></PubmedArticle>
+  <PubmedArticle><MedlineCitation><PMID Version="1">11</PMID><Article>
+    <ArticleTitle>Loss of <i>BRCA1</i> in
+      CD4<sup>+</sup> cells.</ArticleTitle>
+    <Abstract><AbstractText Label="AIM">To test p53.</AbstractText>
+      <AbstractText Label="RESULTS">It fell (<i>P</i> &lt; 0.05). <!-- note -->None died.</AbstractText>
+      <AbstractText/></Abstract>
+    </Article></MedlineCitation>
+    <PubmedData><ReferenceList><Reference><ArticleTitle>Not this.</ArticleTitle></Reference></ReferenceList>
+    </PubmedData></PubmedArticle>
+  <PubmedArticle><MedlineCitation><PMID Version="1">12</PMID><Article>
+    <ArticleTitle>A letter.</ArticleTitle></Article></MedlineCitation></PubmedArticle>
+  <PubmedArticle><MedlineCitation><PMID Version="1">13</PMID><Article>
+    <ArticleTitle>TNF-&#945;</ArticleTitle><Abstract><AbstractText>One. Two.</AbstractText></Abstract>
+    </Article></MedlineCitation></PubmedArticle>
 </PubmedArticleSet>
 """
+EXPECTED = [
+    Record("11", "Loss of BRCA1 in CD4+ cells.", ["To test p53.", "It fell (P < 0.05). None died."]),
+    Record("12", "A letter.", []),
+    Record("13", "TNF-α", ["One. Two."]),
+]
 
 
 @pytest.fixture
 def xml(tmp_path):
-    path = tmp_path / "a.xml"
-    path.write_text(XML)
-    return path
+    """Writes content to a file and returns its path as a string."""
+
+    def write(content, name="x.xml"):
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return str(tmp_path / name)
+
+    return write
 
 
-def test_title_and_sections_with_their_inline_text(xml, tmp_path):
-    expected = [
-        pubmed.Record("11", "Loss of BRCA1 in mice.", ["Uptake of Ca2+ < 5 mM.", "It rose. It fell."]),
-        pubmed.Record("12", "Without abstract.", []),
-    ]
-    assert list(pubmed.read_records(str(xml))) == expected
-    compressed = tmp_path / "a.xml.gz"
-    compressed.write_bytes(gzip.compress(xml.read_bytes()))
-    assert list(pubmed.read_records(str(compressed))) == expected
+def test_records(xml):
+    assert list(read_records(xml(RECORDS))) == EXPECTED
 
 
-def test_a_sentence_a_line_and_a_blank_line_after_each_record(xml, tmp_path, run_script):
+def test_gzip(xml):
+    assert list(read_records(xml(gzip.compress(RECORDS.encode()), "x.xml.gz"))) == EXPECTED
+
+
+def test_a_file_without_records(xml):
+    assert list(read_records(xml("<PubmedArticleSet/>"))) == []
+
+
+def test_entities_are_neither_expanded_nor_fetched(xml, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    entities = f'<!ENTITY lol "lollol"><!ENTITY bomb "&lol;&lol;"><!ENTITY file SYSTEM "{tmp_path}/secret">'
+    text = RECORDS.replace(
+        'PUBLIC "-//NLM//DTD PubMedArticle//EN" "https://dtd.example.org/pubmed.dtd"', f"[{entities}]"
+    )
+    path = xml(text.replace("TNF-&#945;", "a &bomb; &file; b"))
+    title = list(read_records(path))[-1].title
+    assert "lollol" not in title
+    assert "secret" not in title
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "x.xml",
+            RECORDS.replace("</AbstractText></Abstract>", "</Abstract>"),
+            r"x\.xml, line 16: not well-formed XML",
+        ),
+        ("x.xml", RECORDS[:900], r"x\.xml, line \d+: not well-formed XML"),
+        ("x.xml", "", r"x\.xml, line 1: not well-formed XML"),
+        ("x.xml", "<html>\n</html>", r"x\.xml, line 1: root element html; expected PubmedArticleSet"),
+        ("x.xml.gz", gzip.compress(RECORDS.encode())[:-30], r"x\.xml\.gz: cannot be read \(Compressed file ended"),
+        ("x.xml.gz", b"no archive", r"x\.xml\.gz: cannot be read \(Not a gzipped file"),
+    ],
+)
+def test_bad_files(xml, name, content, message):
+    with pytest.raises(InputError, match=message):
+        list(read_records(xml(content, name)))
+
+
+def test_a_missing_file():
+    with pytest.raises(InputError, match=r"no/such\.xml: cannot be read \(No such file"):
+        list(read_records("no/such.xml"))
+
+
+def test_text_of_records():
+    output = io.StringIO()
+    counts = write_text(EXPECTED, output, lambda text: text.replace(". ", ".\n").split("\n"))
+    assert counts == Counts(documents=2, sentences=7, without_abstract=1)
+    assert output.getvalue() == (
+        "Loss of BRCA1 in CD4+ cells.\nTo test p53.\nIt fell (P < 0.05).\nNone died.\n\nTNF-α\nOne.\nTwo.\n"
+    )
+
+
+def test_sentences_need_a_newer_python(monkeypatch):
+    monkeypatch.setattr(pubmed.sys, "version_info", type("Version", (tuple,), {"major": 3, "minor": 10})((3, 10)))
+    with pytest.raises(InputError, match=r"Python 3\.10: .* expected Python 3\.11"):
+        pubmed.load_sentence_splitter()
+
+
+@needs_nupunkt
+def test_program(run_script, xml, tmp_path):
+    paths = [xml(RECORDS, "a.xml"), xml(gzip.compress(RECORDS.encode()), "b.xml.gz")]
     output = tmp_path / "out.txt"
-    result = run_script("-m", "data_prep.pubmed", f"--input_file={xml}", f"--output_file={output}")
+    result = run_script("-m", "data_prep.pubmed", f"--input_file={','.join(paths)}", f"--output_file={output}")
     assert result.returncode == 0, result.stderr
-    assert output.read_text() == "Loss of BRCA1 in mice.\nUptake of Ca2+ < 5 mM.\nIt rose.\nIt fell.\n\n"
-    assert "1 records, 4 sentences; 1 records without an abstract left out" in result.stdout
+    assert "2 files: 4 documents, 14 sentences written" in result.stdout
+    assert "2 records without abstract left out" in result.stdout
+    assert output.read_text(encoding="utf-8").startswith("Loss of BRCA1 in CD4+ cells.\nTo test p53.\nIt fell")
+    assert output.read_text(encoding="utf-8").count("\n\n") == 3
+
+
+@needs_nupunkt
+def test_program_keeps_what_was_written(run_script, xml, tmp_path):
+    output = tmp_path / "out.txt"
+    output.write_text("before")
+    path = xml(RECORDS[:900])
+    result = run_script("-m", "data_prep.pubmed", f"--input_file={path}", f"--output_file={output}")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(f"error: {path}, line ")
+    assert "Traceback" not in result.stderr
+    assert output.read_text() == "before"
 
 
 def test_a_real_record(shared):
-    (record,) = pubmed.read_records(str(shared / "data/pubmed/pubmed-29768149.xml"))
+    (record,) = read_records(str(shared / "data/pubmed/pubmed-29768149.xml"))
     assert record.pmid == "29768149"
-    assert record.title.startswith("Inhaled Combined Budesonide-Formoterol as Needed in Mild Asthma")
-    assert record.abstract
-    assert not any("<" in text or "\n" in text for text in (record.title, *record.abstract))
+    assert record.title == "Inhaled Combined Budesonide-Formoterol as Needed in Mild Asthma."
+    assert [section.split()[0] for section in record.abstract] == ["In", "We", "A", "In"]
+    # In this file a line break stands between the letter and its index.
+    assert "fast-acting β 2-agonist may be" in record.abstract[0]
 
 
-def message(path):
-    with pytest.raises(InputError) as error:
-        list(pubmed.read_records(str(path)))
-    return str(error.value)
-
-
-def test_says_what_is_wrong_where(xml, tmp_path):
-    broken = tmp_path / "broken.xml"
-    broken.write_text(XML.replace("</Abstract>", ""))
-    assert message(broken).startswith(f"{broken}, line 11: not well-formed XML")
-    truncated = tmp_path / "a.xml.gz"
-    truncated.write_bytes(gzip.compress(XML.encode())[:-30])
-    assert f"{truncated}" in message(truncated)
-    assert "cannot be read" in message(tmp_path / "missing.xml")
-
-
-def test_entities_are_not_expanded(tmp_path):
-    path = tmp_path / "bomb.xml"
-    path.write_text(
-        '<!DOCTYPE x [<!ENTITY a "AAAA"><!ENTITY f SYSTEM "file:///etc/hostname">]><PubmedArticleSet>'
-        "<PubmedArticle><ArticleTitle>b&a;c&f;d</ArticleTitle></PubmedArticle></PubmedArticleSet>"
-    )
-    (record,) = pubmed.read_records(str(path))
-    assert "AAAA" not in record.title
-    assert record.title.startswith("b")
-    assert record.title.endswith("d")
+def test_the_sample(repository):
+    records = list(read_records(str(repository / "samples/pubmed_sample.xml")))
+    assert len(records) == 60
+    assert [len(record.abstract) for record in records].count(0) == 1

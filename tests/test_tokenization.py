@@ -129,11 +129,11 @@ def strings_of(value):
     return [text for part in values for text in strings_of(part)]
 
 
-def test_fast_with_a_repeated_piece(tmp_path):
+def test_fast_with_a_repeated_and_odd_pieces(tmp_path):
     path = tmp_path / "vocab.txt"
-    path.write_text("\n".join([*PIECES, "want", "new"]) + "\n", encoding="utf-8")
+    path.write_text("\n".join([*PIECES, "want", "", "\0", "##", "new"]) + "\n", encoding="utf-8")
     values, row_splits = FastTokenizer(str(path)).tokenize_to_ids(["un want", "", "new"])
-    assert values.tolist() == [PIECES.index("un"), len(PIECES), len(PIECES) + 1]
+    assert values.tolist() == [PIECES.index("un"), len(PIECES), len(PIECES) + 4]
     assert row_splits.tolist() == [0, 2, 2, 3]
 
 
