@@ -41,8 +41,10 @@ def add_projection_weights(layer, num_outputs, hidden_size, stddev=HEAD_INITIALI
 
 def project(inputs, weights, bias):
     """[..., D] times the transposed [L, D], plus [L]: float32 [..., L]."""
-    logits = tf.einsum("...d,ld->...l", inputs, tf.cast(weights, inputs.dtype))
-    return tf.cast(logits, tf.float32) + tf.cast(bias, tf.float32)
+    flat = tf.reshape(inputs, [-1, weights.shape[1]])
+    logits = tf.matmul(flat, tf.cast(weights, inputs.dtype), transpose_b=True)
+    logits = tf.cast(logits, tf.float32) + tf.cast(bias, tf.float32)
+    return tf.reshape(logits, tf.concat([tf.shape(inputs)[:-1], [weights.shape[0]]], 0))
 
 
 class Transform(keras.layers.Layer):
