@@ -145,9 +145,17 @@ def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
     In this order: 1. when training, those of the training data; 2. those written beside the checkpoint
     that is used; 3. those of whatever the data directory holds.
     """
+    resumed = checkpoint.newest(output_dir)
     if train_sentences is not None:
-        return ner.make_label_list(train_sentences)
-    if checkpoint.newest(output_dir):
+        labels = ner.make_label_list(train_sentences)
+        written = ner.read_label_list(output_dir) if resumed else None
+        if written not in (None, labels):
+            raise errors.InputError(
+                f"{resumed}: a model for the labels {' '.join(ner.data_labels(written))}, but the training data has "
+                f"{' '.join(ner.data_labels(labels))}; use a new --output_dir"
+            )
+        return labels
+    if resumed:
         written = ner.read_label_list(output_dir)
     else:
         written = ner.read_label_list(os.path.dirname(init_checkpoint or "") or ".")

@@ -195,6 +195,8 @@ def _check_shape(prefix, name, shapes, expected):
 def _log_loading(prefix, loaded, initialized, ignored):
     slots = [name for name in ignored if _SLOT.search(name)]
     logging.info("%s: loaded %d variables", prefix, len(loaded))
+    for name in loaded:
+        logging.info("  loaded: %s", name)
     for name in initialized:
         logging.info("  initialized, not in the checkpoint: %s", name)
     for name in sorted(set(ignored) - set(slots)):

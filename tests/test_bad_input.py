@@ -107,6 +107,13 @@ def test_an_output_directory_with_another_model(ner, repository, tmp_path):
     assert {path.name: path.read_bytes() for path in (tmp_path / "output").glob("model.ckpt*")} == written
 
 
+def test_an_output_directory_with_a_model_for_other_labels(ner, data):
+    assert ner("do_predict=false", "do_eval=false").returncode == 0
+    for path in data.iterdir():
+        path.write_text(path.read_text().replace("\tB\n", "\tB-x\n").replace("\tI\n", "\tI-x\n"))
+    fails(ner(), "a model for the labels B I O, but the training data has B-x I-x O; use a new --output_dir")
+
+
 def test_a_full_disk_leaves_the_last_checkpoint(ner, tmp_path):
     assert ner("do_predict=false", "do_eval=false").returncode == 0
     output = tmp_path / "output"

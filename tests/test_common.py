@@ -1,0 +1,61 @@
+"""Errors, text files and flags that programs share."""
+
+import errno
+import os
+import types
+
+import pytest
+
+from common import errors, files
+from common.errors import InputError
+from common.flags import check_tpu_flags
+
+
+def test_lines_end_at_line_feeds_only(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes("a\u2028b\x0bc\r\n\u00e9\rd\n\nlast".encode())
+    assert list(files.read_lines(path)) == [(1, "a\u2028b\x0bc"), (2, "\u00e9\rd"), (3, ""), (4, "last")]
+
+
+def test_invalid_utf8_is_placed(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"good\nba\xff\n")
+    with pytest.raises(InputError) as error:
+        list(files.read_lines(path))
+    assert str(error.value) == f"{path}, line 2: invalid UTF-8 (byte 3 of the line); expected UTF-8 text"
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path):
+    path = tmp_path / "x"
+    with files.atomic_write(path) as file:
+        file.write("old")
+    with pytest.raises(ZeroDivisionError), files.atomic_write(path) as file:
+        file.write("new")
+        raise ZeroDivisionError
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["x"]
+
+
+def test_patterns_keep_their_order(tmp_path):
+    for name in ("b1", "b2", "a"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "b3").mkdir()
+    paths = files.expand_patterns(f"{tmp_path}/b*, {tmp_path}/a")
+    assert [os.path.basename(path) for path in paths] == ["b1", "b2", "a"]
+    for nothing in (f"{tmp_path}/c*", f"{tmp_path}/a,{tmp_path}/b4", ""):
+        with pytest.raises(InputError, match="expected paths or patterns"):
+            files.expand_patterns(nothing)
+
+
+def test_a_full_disk_is_said_plainly():
+    error = OSError(errno.ENOSPC, "No space left on device", "out/x")
+    assert errors.describe_os_error(error).startswith("no space left on the disk of out/x")
+
+
+def test_flags_of_old_commands_are_accepted_and_what_cannot_be_done_is_refused():
+    old = {"use_tpu": False, "tpu_name": None, "tpu_zone": None, "gcp_project": None, "master": None}
+    check_tpu_flags(types.SimpleNamespace(**old))
+    with pytest.raises(InputError, match="--use_tpu=true"):
+        check_tpu_flags(types.SimpleNamespace(**old | {"use_tpu": True}))
+    with pytest.raises(InputError, match="--master=grpc://x"):
+        check_tpu_flags(types.SimpleNamespace(**old | {"master": "grpc://x"}))
