@@ -29,9 +29,14 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     path = tmp_path / "x"
     with files.atomic_write(path) as file:
         file.write("old")
-    with pytest.raises(ZeroDivisionError), files.atomic_write(path) as file:
-        file.write("new")
-        raise ZeroDivisionError
+
+    def write_and_fail():
+        with files.atomic_write(path) as file:
+            file.write("new")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["x"]
 
