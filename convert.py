@@ -54,12 +54,16 @@ def main(_):
     config, weights = read_hugging_face(FLAGS.input_dir)
     files.make_directory(FLAGS.output_dir)
     write_checkpoint(config, weights, FLAGS.output_dir)
-    vocab_file = os.path.join(FLAGS.input_dir, "vocab.txt")
-    if os.path.exists(vocab_file):
-        shutil.copyfile(vocab_file, os.path.join(FLAGS.output_dir, "vocab.txt"))
-    else:
-        logging.warning("%s: no vocab.txt; the scripts need the one that the model was trained with", vocab_file)
-    print(f"{FLAGS.output_dir}: bert_config.json, vocab.txt, bert_model.ckpt with {len(weights)} variables")
+    print(f"{FLAGS.output_dir}: bert_config.json and bert_model.ckpt with {len(weights)} variables")
+    copy_vocabulary(FLAGS.input_dir, FLAGS.output_dir)
+
+
+def copy_vocabulary(input_dir, output_dir):
+    source, target = (os.path.join(directory, "vocab.txt") for directory in (input_dir, output_dir))
+    if not os.path.exists(source):
+        logging.warning("%s: no such file; the scripts need the vocabulary that the model was trained with", source)
+    elif os.path.realpath(source) != os.path.realpath(target):
+        shutil.copyfile(source, target)
 
 
 def original_name(name):

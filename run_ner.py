@@ -68,7 +68,7 @@ class Encoding:
 
     @property
     def features(self):
-        return records.token_features(len(self.tokenizer.vocab), len(self.labels))
+        return records.token_features(self.tokenizer.vocab_size, len(self.labels))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ def main(_):
     config.check_sequence_length(FLAGS.max_seq_length)
     validate_case_matches_checkpoint(FLAGS.do_lower_case, FLAGS.init_checkpoint)
     tokenizer = FullTokenizer(FLAGS.vocab_file, FLAGS.do_lower_case)
-    config.check_vocabulary(len(tokenizer.vocab), FLAGS.vocab_file)
+    config.check_vocabulary(tokenizer.vocab_size, FLAGS.vocab_file)
     files.make_directory(FLAGS.output_dir)
     keras.utils.set_random_seed(FLAGS.seed)
 
@@ -148,17 +148,18 @@ def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
     resumed = checkpoint.newest(output_dir)
     if train_sentences is not None:
         labels = ner.make_label_list(train_sentences)
-        written = ner.read_label_list(output_dir) if resumed else None
-        if written not in (None, labels):
+        if resumed and (written := ner.read_label_list(output_dir)) != labels:
             raise errors.InputError(
-                f"{resumed}: a model for the labels {' '.join(ner.data_labels(written))}, but the training data has "
-                f"{' '.join(ner.data_labels(labels))}; use a new --output_dir"
+                f"{resumed}: a model for the labels {' '.join(ner.data_labels(written or ['(unknown)']))}, but the "
+                f"training data has {' '.join(ner.data_labels(labels))}; use a new --output_dir"
             )
         return labels
     if resumed:
         written = ner.read_label_list(output_dir)
+    elif init_checkpoint:
+        written = ner.read_label_list(os.path.dirname(checkpoint.find(init_checkpoint)) or ".")
     else:
-        written = ner.read_label_list(os.path.dirname(init_checkpoint or "") or ".")
+        written = None
     if written:
         return written
     paths = [os.path.join(data_dir, f"{name}.tsv") for name in ("train_dev", "train", "devel", "test")]
@@ -170,15 +171,21 @@ def prepare(sentences, name, encoding, output_dir):
     pieces = ner.split_words(sentences, encoding.tokenizer)
     windows = ner.make_windows(pieces, encoding.max_seq_length, encoding.truncate)
     path = os.path.join(output_dir, f"{name}.tf_record")
-    ner.write_records(path, windows, pieces, sentences, encoding.tokenizer, encoding.labels)
+    serialized = ner.serialize(windows, pieces, sentences, encoding.tokenizer, encoding.labels)
+    records.write_records(serialized, [path])
     logging.info("%s: %d sentences, %d records", path, len(sentences), len(windows))
     return Split(sentences, pieces, windows, path)
 
 
 def fine_tune(model, split, encoding, options):
     """Trains on a split; returns the step that was reached."""
+    if options.num_train_steps < 1:
+        raise errors.InputError(
+            f"{split.record_file}: {len(split.windows)} records make no step of {options.batch_size}; expected more "
+            "data, more --num_train_epochs or a smaller --train_batch_size"
+        )
     ner.write_label_list(options.output_dir, encoding.labels)
-    padding = records.Padding(encoding.pad_to, length_multiple(options.xla), TRAINING_WINDOW)
+    padding = records.Padding(encoding.pad_to, length_multiple(options.xla), encoding.max_seq_length, TRAINING_WINDOW)
 
     def make_batches(start_step):
         batches = records.training_batches(
@@ -186,8 +193,8 @@ def fine_tune(model, split, encoding, options):
         )
         return records.checked(batches, [split.record_file], encoding.features)
 
-    train(model, token_loss_fn(encoding), make_batches, options)
-    return options.num_train_steps
+    global_step, _ = train(model, token_loss_fn(encoding), make_batches, options)
+    return global_step
 
 
 def token_loss_fn(encoding):
@@ -207,8 +214,7 @@ def loss_weights(features, encoding):
 
 def evaluate(model, split, name, encoding, batch_size, global_step, output_dir):
     """Labels a split, reports token-level and entity-level scores, and writes the result files."""
-    predictions, metrics = predict(model, split, name, encoding, batch_size)
-    merged = ner.merge_windows(split.windows, predictions, split.pieces)
+    merged, metrics = predict(model, split, name, encoding, batch_size)
     metrics["global_step"] = global_step
     lines = [f"{key} = {metrics[key]}" for key in sorted(metrics)]
     print(f"***** {name}: token-level results *****", *lines, sep="\n")
@@ -227,7 +233,7 @@ def evaluate(model, split, name, encoding, batch_size, global_step, output_dir):
 
 
 def predict(model, split, name, encoding, batch_size):
-    """The predicted label indices of each record, and the original's token-level metrics."""
+    """Predicts label indices, `[CLS]`, pieces, `[SEP]` of each sentence; and the original's token-level metrics."""
     padding = records.Padding(encoding.pad_to, window=PREDICTION_WINDOW)
     batches = records.evaluation_batches([split.record_file], encoding.features, batch_size, padding)
 
@@ -239,6 +245,7 @@ def predict(model, split, name, encoding, batch_size):
             "length": tf.reduce_sum(features["input_mask"], axis=1),
             "predicted": tf.argmax(logits, axis=-1, output_type=tf.int32),
             "label_ids": features["label_ids"],
+            "input_mask": features["input_mask"],
             "weights": weights,
             "loss": losses.token_loss(logits, features["label_ids"], weights),
         }
@@ -249,10 +256,19 @@ def predict(model, split, name, encoding, batch_size):
     for result in run_batches(label_batch, batches, name, num_batches):
         for index, length, predicted in zip(result["index"], result["length"], result["predicted"], strict=True):
             predictions[index] = predicted[:length]
-        counted = result["weights"] > 0
-        np.add.at(confusion, (result["label_ids"][counted], result["predicted"][counted]), 1)
+        padding_counted = (result["weights"] > 0) & (result["input_mask"] == 0)
+        count_labels(confusion, result["label_ids"][padding_counted], result["predicted"][padding_counted])
         loss += float(result["loss"])
-    return predictions, {**token_scores(confusion, encoding.labels), "loss": loss / num_batches}
+    merged = ner.merge_windows(split.windows, predictions, split.pieces)
+    for *parts, predicted in zip(split.pieces, split.sentences, merged, strict=True):
+        true = ner.label_pieces(*parts, encoding.labels)
+        count_labels(confusion, [*true[: len(predicted) - 1], true[-1]], predicted)
+    return merged, {**token_scores(confusion, encoding.labels), "loss": loss / num_batches}
+
+
+def count_labels(confusion, true, predicted):
+    """Adds pairs of label indices to a table [L, L]."""
+    np.add.at(confusion, (true, predicted), 1)
 
 
 def token_scores(confusion, labels):

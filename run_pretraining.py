@@ -74,8 +74,7 @@ def main(_):
             seed=FLAGS.seed,
             xla=use_xla(FLAGS.xla, one_shape=True),
         )
-        pretrain(model, input_files, features, options)
-        global_step = FLAGS.num_train_steps
+        global_step = pretrain(model, input_files, features, options)
     else:
         global_step = checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
     if FLAGS.do_eval:
@@ -97,13 +96,15 @@ def pretraining_loss(model, features, dropout_seed):
 
 
 def pretrain(model, input_files, features, options):
+    """Trains on all files; returns the step that was reached."""
     logging.info("training on %d files", len(input_files))
 
     def make_batches(start_step):
         batches = records.training_batches(input_files, features, options.batch_size, options.seed, start_step)
         return records.checked(batches, input_files, features)
 
-    train(model, pretraining_loss, make_batches, options)
+    global_step, _ = train(model, pretraining_loss, make_batches, options)
+    return global_step
 
 
 def evaluate(model, input_files, features, batch_size, max_eval_steps):

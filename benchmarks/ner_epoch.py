@@ -72,7 +72,7 @@ def training_steps(config, split, encoding, xla, output_dir):
     trainer = Trainer(
         model, run_ner.token_loss_fn(encoding), TrainingOptions(output_dir, 10**6, 0, 1e-5, batch_size=32, xla=xla)
     )
-    padding = records.Padding(encoding.pad_to, length_multiple(xla), run_ner.TRAINING_WINDOW)
+    padding = records.Padding(encoding.pad_to, length_multiple(xla), 128, run_ner.TRAINING_WINDOW)
     batches = records.training_batches([split.record_file], encoding.features, 32, 1, padding=padding)
     for step, features in enumerate(batches):
         start = time.perf_counter()

@@ -17,7 +17,7 @@ def define_model_flags():
         "or its directory.",
     )
     flags.DEFINE_string("output_dir", None, "Directory for checkpoints and results.")
-    flags.DEFINE_integer("seed", 12345, "Seed of initial weights, order of the data and dropout.")
+    flags.DEFINE_integer("seed", 12345, "Seed of initial weights, data order and dropout.", 0, 2**31 - 2)
     flags.DEFINE_enum(
         "xla",
         "auto",

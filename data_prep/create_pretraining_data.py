@@ -22,7 +22,6 @@ import random
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
 
 # isort: split
-import tensorflow as tf
 from absl import flags, logging
 
 from common.errors import InputError, run
@@ -31,6 +30,7 @@ from common.progress import progress
 from data_prep.corpus import Counts, TextFiles, read_corpus
 from data_prep.fast_tokenization import FastTokenizer
 from data_prep.instances import Options, Vocabulary, create_records
+from data_prep.records import write_records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,29 +176,6 @@ def _watched(lines, advance):
         yield line
 
 
-def write_records(records, output_files, advance=lambda: None):
-    """Writes serialized records to the files in turn; each appears under its name only when all are whole.
-
-    Raises:
-      InputError: a file cannot be written.
-    """
-    temporary = [f"{path}.tmp{os.getpid()}" for path in output_files]
-    try:
-        with contextlib.ExitStack() as stack:
-            writers = [stack.enter_context(tf.io.TFRecordWriter(path)) for path in temporary]
-            for i, record in enumerate(records):
-                writers[i % len(writers)].write(record)
-                advance()
-        for source, path in zip(temporary, output_files, strict=True):
-            os.replace(source, path)
-    except tf.errors.OpError as error:
-        raise InputError(f"{output_files[0]}: cannot be written ({error.message})") from None
-    finally:
-        for path in temporary:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-
-
 def _make_directories(output_files):
     for directory in dict.fromkeys(os.path.dirname(path) or "." for path in output_files):
         make_directory(directory)
@@ -261,6 +238,8 @@ def main(_):
     values = flags.FLAGS
     input_files = expand_patterns(values.input_file)
     output_files = [path.strip() for path in values.output_file.split(",")]
+    if "" in output_files or len(set(output_files)) < len(output_files):
+        raise InputError(f"--output_file={values.output_file}: expected different paths, separated by commas")
     if values.num_processes > 1 and not values.num_shards:
         raise InputError(f"--num_processes={values.num_processes} works on shards; expected --num_shards as well")
     if values.num_shards and len(output_files) > 1:

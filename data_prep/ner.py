@@ -9,7 +9,6 @@ import json
 import os
 
 import numpy as np
-import tensorflow as tf
 
 from common.errors import InputError
 from common.files import atomic_write, read_lines
@@ -73,6 +72,8 @@ def read_sentences(path, known_labels=None):
         if len(columns) < 2:
             raise InputError(f"{path}, line {number}: no label in {line!r}; expected word, tab, label")
         word, label = columns[0], columns[-1]
+        if " " in word:
+            raise InputError(f"{path}, line {number}: a space in the word {word!r}; expected word, tab, label")
         if known_labels is not None and label not in known_labels:
             raise InputError(
                 f"{path}, line {number}: unknown label {label!r}; expected one of {', '.join(known_labels)}"
@@ -128,6 +129,8 @@ def read_label_list(directory):
         labels = sorted(label_map, key=label_map.get)
         if [label_map[label] for label in labels] != list(range(len(labels))):
             raise ValueError("indices are not 0, 1, 2, ...")
+        if missing := [label for label in (OUTSIDE, *SPECIAL_LABELS) if label not in labels]:
+            raise ValueError(f"no {missing[0]}")
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a label map ({error}); expected JSON from label to index") from None
     return labels
@@ -176,37 +179,31 @@ def _word_start(sentence, piece, after):
     return start if start > after else piece
 
 
-def write_records(path, windows, pieces, sentences, tokenizer, labels):
-    """Writes a TFRecord file with a record a window: `input_ids`, `input_mask`, `segment_ids`, `label_ids`.
-
-    The first piece of a word has the word's label, the others `X`.
-    """
-    label_ids = {label: index for index, label in enumerate(labels)}
-    temporary = f"{path}.tmp{os.getpid()}"
-    with tf.io.TFRecordWriter(temporary) as writer:
-        for window in windows:
-            sentence, words = pieces[window.sentence], sentences[window.sentence]
-            tokens = [CLS, *sentence.tokens[window.start : window.end], SEP]
-            tags = [CLS, *_piece_labels(sentence, words.labels)[window.start : window.end], SEP]
-            writer.write(
-                encode_example(
-                    {
-                        "input_ids": tokenizer.convert_tokens_to_ids(tokens),
-                        "input_mask": [1] * len(tokens),
-                        "segment_ids": [0] * len(tokens),
-                        "label_ids": [label_ids[tag] for tag in tags],
-                    }
-                )
-            )
-    os.replace(temporary, path)
+def serialize(windows, pieces, sentences, tokenizer, labels):
+    """Yields a record a window: `input_ids`, `input_mask`, `segment_ids`, `label_ids`."""
+    tags = [label_pieces(*parts, labels) for parts in zip(pieces, sentences, strict=True)]
+    for window in windows:
+        inside = slice(window.start, window.end)
+        tokens = [CLS, *pieces[window.sentence].tokens[inside], SEP]
+        tagged = tags[window.sentence]
+        yield encode_example(
+            {
+                "input_ids": tokenizer.convert_tokens_to_ids(tokens),
+                "input_mask": [1] * len(tokens),
+                "segment_ids": [0] * len(tokens),
+                "label_ids": [tagged[0], *tagged[1:-1][inside], tagged[-1]],
+            }
+        )
 
 
-def _piece_labels(sentence, labels):
-    previous = [-1, *sentence.word_of]
-    return [
-        labels[word] if word != before else CONTINUATION
-        for before, word in zip(previous, sentence.word_of, strict=False)
+def label_pieces(pieces, sentence, labels):
+    """Label indices of `[CLS]`, the pieces, `[SEP]`: a word's first piece has its label, the others have `X`."""
+    previous = [-1, *pieces.word_of]
+    names = [
+        sentence.labels[word] if word != before else CONTINUATION
+        for before, word in zip(previous, pieces.word_of, strict=False)
     ]
+    return [labels.index(name) for name in (CLS, *names, SEP)]
 
 
 # Predictions

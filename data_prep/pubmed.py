@@ -11,12 +11,12 @@ import gzip
 import sys
 import zlib
 
-import tqdm
 from absl import flags
 from lxml import etree
 
 from common.errors import InputError, run
 from common.files import atomic_write, expand_patterns
+from common.progress import progress
 
 FLAGS = flags.FLAGS
 
@@ -96,6 +96,14 @@ def read_records(path):
         raise InputError(f"{path}, line 1: root element {root.tag}; expected PubmedArticleSet")
 
 
+def read_files(paths, bar):
+    """Yields the records of several files, advancing a progress bar."""
+    for path in paths:
+        for record in read_records(path):
+            bar.update()
+            yield record
+
+
 def load_sentence_splitter():
     """Returns a function from a paragraph to the list of its sentences.
 
@@ -148,9 +156,8 @@ def define_flags():
 def main(_):
     split_sentences = load_sentence_splitter()
     paths = expand_patterns(FLAGS.input_file)
-    records = (record for path in paths for record in read_records(path))
-    with atomic_write(FLAGS.output_file) as output, tqdm.tqdm(records, unit=" records") as progress:
-        counts = write_text(progress, output, split_sentences)
+    with atomic_write(FLAGS.output_file) as output, progress("PubMed", unit="record") as bar:
+        counts = write_text(read_files(paths, bar), output, split_sentences)
     print(
         f"{len(paths)} files: {counts.documents} documents, {counts.sentences} sentences written to "
         f"{FLAGS.output_file}; {counts.without_abstract} records without abstract left out"

@@ -4,7 +4,10 @@ One specification drives writer and reader; the names are the original's. A pre-
 fixed lengths and is padded. A fine-tuning record holds one value a piece and is padded when batched.
 """
 
+import contextlib
 import dataclasses
+import logging
+import os
 
 import tensorflow as tf
 
@@ -29,7 +32,7 @@ def pretraining_features(max_seq_length, max_predictions_per_seq, vocab_size):
     return {
         "input_ids": Feature(max_seq_length, limit=vocab_size),
         "input_mask": Feature(max_seq_length, limit=2),
-        "segment_ids": Feature(max_seq_length),
+        "segment_ids": Feature(max_seq_length, limit=2),
         "masked_lm_positions": Feature(max_predictions_per_seq, limit=max_seq_length),
         "masked_lm_ids": Feature(max_predictions_per_seq, limit=vocab_size),
         "masked_lm_weights": Feature(max_predictions_per_seq, tf.float32),
@@ -47,12 +50,36 @@ def token_features(vocab_size, num_labels):
     }
 
 
+def write_records(records, output_files, advance=lambda: None):
+    """Writes serialized records to the files in turn; each appears under its name only when all are whole.
+
+    Raises:
+      InputError: a file cannot be written.
+    """
+    temporary = [f"{path}.tmp{os.getpid()}" for path in output_files]
+    try:
+        with contextlib.ExitStack() as stack:
+            writers = [stack.enter_context(tf.io.TFRecordWriter(path)) for path in temporary]
+            for i, record in enumerate(records):
+                writers[i % len(writers)].write(record)
+                advance()
+        for source, path in zip(temporary, output_files, strict=True):
+            os.replace(source, path)
+    except tf.errors.OpError as error:
+        raise InputError(f"{output_files[0]}: cannot be written ({error.message})") from None
+    finally:
+        for path in temporary:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
 @dataclasses.dataclass(frozen=True)
 class Padding:
     """How the sequences of a batch get one length."""
 
     pad_to: int | None = None  # every batch to this length; None: to the longest of the batch
-    multiple_of: int = 1  # and up to a multiple, so that few shapes occur
+    multiple_of: int = 1  # and up to a multiple, so that few shapes occur,
+    longest: int | None = None  # but not beyond what the model takes
     window: int = 1  # batches that are formed together, of sequences of similar length
 
 
@@ -85,6 +112,8 @@ def training_batches(files, features, batch_size, seed, start_step=0, padding=No
         )
         return records.shuffle(SHUFFLE_BUFFER, seed=number + seed)
 
+    # Shuffling takes the global seed into account as well; where that is 0, it cannot take a tensor as its own.
+    tf.random.set_seed(seed + 1)
     padding = padding or Padding()
     records = tf.data.Dataset.counter().flat_map(epoch)
     windows = records.batch(batch_size * padding.window).enumerate().skip(start_step // padding.window)
@@ -143,8 +172,10 @@ def _parse(serialized, features):
 
 def _batches(parsed, batch_size, order, padding):
     """Cuts a window into batches, numbered by `order`, of rows of similar length."""
-    lengths = tf.concat([x.row_lengths() for x in parsed.values() if isinstance(x, tf.RaggedTensor)][:1] or [[0]], 0)
-    by_length = tf.argsort(lengths, stable=True) if padding.window > 1 else None
+    by_length = None
+    if padding.window > 1:
+        lengths = next(x.row_lengths() for x in parsed.values() if isinstance(x, tf.RaggedTensor))
+        by_length = tf.argsort(lengths, stable=True)
 
     def batch(number):
         rows = slice(number * batch_size, (number + 1) * batch_size)
@@ -165,6 +196,8 @@ def _pad(x, padding):
     else:
         multiple = padding.multiple_of
         length = (tf.reduce_max(x.row_lengths()) + multiple - 1) // multiple * multiple
+        if padding.longest:
+            length = tf.minimum(length, padding.longest)
     return x.to_tensor(shape=tf.stack([tf.constant(-1, tf.int64), tf.cast(length, tf.int64)]))
 
 
@@ -172,7 +205,7 @@ def checked(dataset, files, features):
     """Iterates a dataset; where that fails, an `InputError` names the file and the record at fault."""
     try:
         yield from dataset
-    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError):
+    except tf.errors.OpError:
         for path in files:
             check_file(path, features)
         raise
@@ -184,8 +217,11 @@ def check_files(files, features):
     Raises:
       InputError: as of `check_file`, or all files are empty.
     """
-    if not sum(check_file(path, features, first_only=True) for path in files):
+    empty = [path for path in files if not check_file(path, features, first_only=True)]
+    if len(empty) == len(files):
         raise InputError(f"{files[0]}: no records in {len(files)} files; expected TFRecords")
+    for path in empty:
+        logging.warning("%s: no records", path)
 
 
 def check_file(path, features, first_only=False):
@@ -207,6 +243,8 @@ def check_file(path, features, first_only=False):
         raise InputError(
             f"{path}, record {number + 1}: truncated, altered or no TFRecord file; write the file again"
         ) from None
+    except tf.errors.OpError as error:
+        raise InputError(f"{path}: cannot be read ({error.message})") from None
     return number
 
 

@@ -272,6 +272,11 @@ class FullTokenizer:
         self.basic_tokenizer = BasicTokenizer(do_lower_case=do_lower_case)
         self.wordpiece_tokenizer = WordpieceTokenizer(vocab=self.vocab)
 
+    @property
+    def vocab_size(self):
+        """Lines of the vocabulary: ids are below it."""
+        return max(self.inv_vocab) + 1
+
     def tokenize(self, text):
         """Returns the pieces of `text` (str, or bytes of UTF-8)."""
         return self.wordpiece_tokenizer.tokenize(" ".join(self.basic_tokenizer.tokenize(text)))

@@ -19,6 +19,7 @@ from common.files import atomic_write
 GLOBAL_STEP = "global_step"
 STATE_FILE = "checkpoint"  # names the newest checkpoint of a directory
 _READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, LookupError)  # what the reader raises on damage
+_TEMPORARY = re.compile(r"\.tmp\d+$")
 _SLOT = re.compile(r"/adam_[mv]$")
 
 
@@ -38,7 +39,8 @@ def model_variables(model):
 def all_checkpoints(directory):
     """Prefixes of the complete checkpoints of a directory, oldest step first."""
     prefixes = [path.removesuffix(".index") for path in glob.glob(os.path.join(glob.escape(directory), "*.index"))]
-    complete = [p for p in prefixes if ".ckpt" in os.path.basename(p) and _data_files(p)]
+    named = [p for p in prefixes if ".ckpt" in os.path.basename(p) and not _TEMPORARY.search(p)]
+    complete = [p for p in named if _data_files(p)]
     return sorted(complete, key=lambda prefix: (_step_of(prefix), prefix))
 
 
@@ -113,15 +115,16 @@ def load_weights(model, path, optional=()):
     prefix = find(path)
     reader = open_reader(prefix)
     shapes = reader.get_variable_to_shape_map()
+    variables = model_variables(model)
     loaded, initialized = [], []
-    for name, variable in model_variables(model).items():
+    for name, variable in variables.items():
         if name not in shapes and any(name.startswith(start) for start in optional):
             initialized.append(name)
             continue
         _check_shape(prefix, name, shapes, variable.shape)
         loaded.append(name)
     for name in loaded:  # only now, so that an error leaves the model as it was
-        model_variables(model)[name].assign(_get(reader, prefix, name))
+        variables[name].assign(tf.cast(_get(reader, prefix, name), variables[name].dtype))
     ignored = sorted(set(shapes) - set(loaded))
     _log_loading(prefix, loaded, initialized, ignored)
     return loaded, initialized, ignored
@@ -146,7 +149,7 @@ def restore(variables, prefix):
             f"{error}. The output directory holds a checkpoint of another model: use a new --output_dir"
         ) from None
     for name, variable in variables.items():
-        variable.assign(_get(reader, prefix, name))
+        variable.assign(tf.cast(_get(reader, prefix, name), variable.dtype))
     return int(_get(reader, prefix, GLOBAL_STEP))
 
 
@@ -260,6 +263,12 @@ def write_state(directory, names):
     with atomic_write(os.path.join(directory, STATE_FILE)) as file:
         file.write(f'model_checkpoint_path: "{names[-1]}"\n')
         file.writelines(f'all_model_checkpoint_paths: "{name}"\n' for name in names)
+
+
+def remove_unfinished(directory):
+    """Removes what a run that was killed while writing a checkpoint left in its output directory."""
+    for path in glob.glob(os.path.join(glob.escape(directory), "model.ckpt-*.tmp*")):
+        os.unlink(path)
 
 
 def _remove(prefix):

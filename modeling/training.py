@@ -59,7 +59,7 @@ def train(model, loss_fn, make_batches, options):
       options: `TrainingOptions`.
 
     Returns:
-      The loss of each step that was run, a list.
+      The step that was reached, and the loss of each step that was run, a list.
 
     Raises:
       InputError: the loss is not finite, or the output directory holds another model's checkpoint.
@@ -68,7 +68,7 @@ def train(model, loss_fn, make_batches, options):
     start, total = trainer.restore(), options.num_train_steps
     if start >= total:
         logging.info("%s is at step %d of %d: nothing to train", options.output_dir, start, total)
-        return []
+        return start, []
     losses = []
     writer = tf.summary.create_file_writer(options.output_dir)
     with writer.as_default(), progress("train", total, initial=start) as bar:
@@ -90,7 +90,7 @@ def train(model, loss_fn, make_batches, options):
             if step == total:
                 break
     writer.close()
-    return losses
+    return total, losses
 
 
 class Trainer:
@@ -106,6 +106,7 @@ class Trainer:
 
     def restore(self):
         """Loads the newest checkpoint of the output directory, if any; returns its step."""
+        checkpoint.remove_unfinished(self.options.output_dir)
         prefix = checkpoint.newest(self.options.output_dir)
         if prefix is None:
             return 0
@@ -124,7 +125,7 @@ class Trainer:
         rate = learning_rate_at(
             finished_steps, options.learning_rate, options.num_train_steps, options.num_warmup_steps
         )
-        gradients, scalars = self.gradients(features, tf.constant([options.seed, finished_steps]))
+        gradients, scalars = self.gradients(features, tf.constant([options.seed, finished_steps], tf.int32))
         return {**scalars, "learning_rate": rate, "global_norm": self.update(gradients, rate)}
 
     def _gradients(self, features, dropout_seed):

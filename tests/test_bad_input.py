@@ -114,6 +114,17 @@ def test_an_output_directory_with_a_model_for_other_labels(ner, data):
     fails(ner(), "a model for the labels B I O, but the training data has B-x I-x O; use a new --output_dir")
 
 
+def test_too_little_data_for_a_step(ner, data):
+    (data / "train_dev.tsv").write_text("a\tB\nb\tO\n")
+    fails(ner(), "1 records make no step of 32; expected more data")
+
+
+def test_a_full_disk_while_records_are_written(ner, tmp_path):
+    limit = (3_000, 3_000)
+    result = ner(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    fails(result, f"{tmp_path}/output/train.tf_record", "cannot be written")
+
+
 def test_a_full_disk_leaves_the_last_checkpoint(ner, tmp_path):
     assert ner("do_predict=false", "do_eval=false").returncode == 0
     output = tmp_path / "output"

@@ -45,6 +45,14 @@ def test_find_takes_the_forms_in_which_users_give_a_checkpoint(tmp_path):
     assert {given: pathlib.Path(checkpoint.find(tmp_path / given)).name for given in expected} == expected
 
 
+def test_what_a_killed_write_left_is_no_checkpoint_and_goes(tmp_path):
+    touch(tmp_path, "model.ckpt-5.index", "model.ckpt-5.data-00000-of-00001")
+    touch(tmp_path, "model.ckpt-10.tmp77.index", "model.ckpt-10.tmp77.data-00000-of-00001")
+    assert checkpoint.newest(tmp_path).endswith("model.ckpt-5")
+    checkpoint.remove_unfinished(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.ckpt-5.data-00000-of-00001", "model.ckpt-5.index"]
+
+
 def test_find_wants_all_files(tmp_path):
     touch(tmp_path, "model.ckpt-1.index")
     for path in (tmp_path, tmp_path / "model.ckpt-1", tmp_path / "model.ckpt"):

@@ -22,9 +22,9 @@ def write(tmp_path, text, name="test.tsv"):
 
 
 def test_reads_words_and_labels_whatever_the_line_ends_and_spaces(tmp_path):
-    text = "a\tO\r\nb c\tB-x\n\n\n\u00a0\tO\nd\tpos\tI\nno tab O\n"
+    text = "a\tO\r\nb\u2009c\tB-x\n\n\n\u00a0\tO\nd\tpos\tI\nno tab O\n"
     assert ner.read_sentences(write(tmp_path, text)) == [
-        Sentence(["a", "b c"], ["O", "B-x"]),
+        Sentence(["a", "b\u2009c"], ["O", "B-x"]),
         Sentence(["\u00a0", "d", "no"], ["O", "I", "O"]),
     ]
 
@@ -34,6 +34,7 @@ def test_reads_words_and_labels_whatever_the_line_ends_and_spaces(tmp_path):
     [
         ("a\tO\nb\n", "line 2: no label in 'b'; expected word, tab, label"),
         ("a\tO\nb\t\n", "line 2: no label in 'b\\t'"),
+        ("a\tO\nb c\tO\n", "line 2: a space in the word 'b c'"),
         ("a\tO\nb\tQ\n", "line 2: unknown label 'Q'; expected one of B, I, O"),
         ("", "no sentence; expected word, tab, label a line"),
         ("\n\n", "no sentence"),
@@ -77,14 +78,21 @@ def test_label_list_survives_its_file(tmp_path):
     labels = labels_of("O", "B-Gene")
     ner.write_label_list(tmp_path, labels)
     assert ner.read_label_list(tmp_path) == labels
-    (tmp_path / ner.LABEL_MAP_FILE).write_text('{"O": 4}')
-    with pytest.raises(InputError, match="not a label map"):
-        ner.read_label_list(tmp_path)
+    for text in ('{"O": 4}', '{"B": 0, "I": 1, "O": 2}', "[]"):
+        (tmp_path / ner.LABEL_MAP_FILE).write_text(text)
+        with pytest.raises(InputError, match="not a label map"):
+            ner.read_label_list(tmp_path)
 
 
 def test_words_are_followed_by_index():
     (pieces,) = ner.split_words([Sentence(["a-b", "@", "c", "@"], ["B", "I", "O", "O"])], Halves())
     assert pieces == Pieces(["a", "b", "c"], [0, 0, 2])
+
+
+def test_only_the_first_piece_of_a_word_has_its_label():
+    sentence = Sentence(["a-b", "@", "c"], ["B", "I", "O"])
+    (pieces,) = ner.split_words([sentence], Halves())
+    assert ner.label_pieces(pieces, sentence, ["[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]"]) == [5, 1, 4, 3, 6]
 
 
 def sentence_of(*word_lengths):

@@ -43,6 +43,15 @@ def test_every_record_once_an_epoch_in_a_new_order(files):
     assert ids != list(itertools.chain(*first_ids(records.training_batches(files, SEQUENCE, 5, 2).take(40))))
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_order_is_of_the_seed_alone(files, seed):
+    orders = []
+    for global_seed in (0, 7):
+        tf.random.set_seed(global_seed)
+        orders.append(first_ids(records.training_batches(files, SEQUENCE, 5, seed).take(30)))
+    assert orders[0] == orders[1]
+
+
 @pytest.mark.parametrize("window", [1, 4])
 def test_resumes_where_it_stopped(files, window):
     padding = Padding(window=window)
@@ -61,6 +70,12 @@ def test_pads_to_the_longest_of_similar_sequences(files):
     sizes = [batch["input_ids"].shape[1] for batch in batches]
     assert sum(map(sum, lengths)) / sum(5 * size for size in sizes) > 0.85  # 0.8 unsorted at 40
     assert sizes != sorted(sizes)  # not the short ones first
+
+
+def test_padding_ends_at_what_the_model_takes(files):
+    padding = Padding(multiple_of=32, longest=42)
+    batches = records.training_batches(files, SEQUENCE, 50, 1, padding=padding).take(2)
+    assert [batch["input_ids"].shape[1] for batch in batches] == [42, 42]
 
 
 def test_pads_all_to_one_length_where_told(files):
@@ -136,6 +151,26 @@ def test_an_id_beyond_the_vocabulary_later_in_the_file(tmp_path):
     records.check_files([path], specification)
     batches = records.checked(records.evaluation_batches([path], specification, 4), [path], specification)
     assert "record 10: feature 'input_ids' has values from 1 to 40" in message(list, batches)
+
+
+def test_a_write_that_fails_leaves_nothing_half(tmp_path):
+    path = str(tmp_path / "x.tfrecord")
+    records.write_records([b"old"], [path])
+
+    def failing():
+        yield b"new"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        records.write_records(failing(), [path])
+    assert [record.numpy() for record in tf.data.TFRecordDataset(path)] == [b"old"]
+    assert [p.name for p in tmp_path.iterdir()] == ["x.tfrecord"]
+
+
+def test_an_empty_file_among_others_is_named(files, tmp_path, caplog):
+    empty = write(tmp_path / "empty.tfrecord", [])
+    records.check_files([*files, empty], SEQUENCE)
+    assert f"{empty}: no records" in caplog.text
 
 
 def test_no_record_at_all(tmp_path):

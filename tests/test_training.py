@@ -67,10 +67,10 @@ def test_a_killed_run_goes_on_exactly(tmp_path, xla):
                 raise KilledError
             yield batch
 
-    unbroken = train(new_model(), loss_fn, batches, options(tmp_path / "unbroken", xla=xla))
+    _, unbroken = train(new_model(), loss_fn, batches, options(tmp_path / "unbroken", xla=xla))
     with pytest.raises(KilledError):
         train(new_model(), loss_fn, batches_until_killed, options(tmp_path / "killed", xla=xla))
-    resumed = train(new_model(), loss_fn, batches, options(tmp_path / "killed", xla=xla))
+    _, resumed = train(new_model(), loss_fn, batches, options(tmp_path / "killed", xla=xla))
     assert len(unbroken) == 12
     assert resumed == unbroken[5:]
     ours, theirs = (tf.train.load_checkpoint(str(tmp_path / name)) for name in ("killed", "unbroken"))
@@ -80,14 +80,14 @@ def test_a_killed_run_goes_on_exactly(tmp_path, xla):
 
 
 def test_the_loss_falls(tmp_path):
-    losses = train(new_model(), loss_fn, batches, options(tmp_path, num_train_steps=60))
+    _, losses = train(new_model(), loss_fn, batches, options(tmp_path, num_train_steps=60))
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
 
 def test_a_finished_run_is_not_run_again(tmp_path):
     train(new_model(), loss_fn, batches, options(tmp_path))
     model = new_model()
-    assert train(model, loss_fn, batches, options(tmp_path)) == []
+    assert train(model, loss_fn, batches, options(tmp_path, num_train_steps=6)) == (12, [])
     saved = tf.train.load_checkpoint(str(tmp_path))
     np.testing.assert_array_equal(model.output_bias.numpy(), saved.get_tensor("output_bias"))
 
