@@ -253,7 +253,6 @@ def test_shards_do_not_depend_on_processes(text_files, vocab_file, tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-@pytest.mark.slow
 def test_error_in_a_process(text_files, vocab_file, tmp_path):
     with open(text_files[1], "ab") as file:
         file.write(b"\n\xff\n")
@@ -311,9 +310,10 @@ def test_program(repository, text_files, vocab_file, tmp_path):
     ("flags", "message"),
     [
         (["--input_file=nowhere*"], "error: nowhere*: no such file"),
-        pytest.param(["--num_processes=2"], "expected --num_shards", marks=pytest.mark.slow),
-        pytest.param(["--num_shards=2", "--output_file=a,b"], "expected one prefix", marks=pytest.mark.slow),
-        pytest.param(["--output_file=/dev/null/x"], "cannot write output there", marks=pytest.mark.slow),
+        (["--num_processes=2"], "expected --num_shards"),
+        (["--num_shards=2", "--output_file=a,b"], "expected one prefix"),
+        (["--output_file=/dev/null/x"], "cannot write output there"),
+        (["--output_file=a,a"], "expected different paths"),
     ],
 )
 def test_program_on_bad_input(repository, text_files, vocab_file, tmp_path, flags, message):
