@@ -118,7 +118,7 @@ def main(_):
             save_checkpoints_steps=FLAGS.save_checkpoints_steps,
             keep_checkpoint_max=FLAGS.keep_checkpoint_max,
             seed=FLAGS.seed,
-            xla=use_xla(FLAGS.xla, one_shape=pad_to is not None),
+            xla=use_xla(FLAGS.xla),
         )
         global_step = fine_tune(model, split, encoding, options)
     else:

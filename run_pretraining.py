@@ -72,7 +72,7 @@ def main(_):
             save_checkpoints_steps=FLAGS.save_checkpoints_steps,
             keep_checkpoint_max=FLAGS.keep_checkpoint_max,
             seed=FLAGS.seed,
-            xla=use_xla(FLAGS.xla, one_shape=True),
+            xla=use_xla(FLAGS.xla),
         )
         global_step = pretrain(model, input_files, features, options)
     else:

@@ -22,7 +22,7 @@ def define_model_flags():
         "xla",
         "auto",
         ["auto", "true", "false"],
-        "Compile the training step with XLA; auto: on a GPU, and where all batches have one shape.",
+        "Compile the training step with XLA; auto: on a GPU.",
     )
     flags.mark_flags_as_required(["bert_config_file", "output_dir"])
 

@@ -30,13 +30,13 @@ class TrainingOptions:
     xla: bool = False  # compile the forward and backward pass, once a shape
 
 
-def use_xla(choice, one_shape):
-    """Whether to compile the step: `choice` is the flag `--xla`, `one_shape` says that all batches have one.
+def use_xla(choice):
+    """Whether to compile the step, by the flag `--xla`; auto: on a GPU.
 
-    XLA compiles once a shape, which costs more than it gains on a CPU where lengths differ.
+    On a CPU, oneDNN's products outweigh what fusion gains: `docs/design.md` has figures.
     """
     if choice == "auto":
-        return one_shape or bool(tf.config.list_physical_devices("GPU"))
+        return bool(tf.config.list_physical_devices("GPU"))
     return choice == "true"
 
 
