@@ -19,7 +19,7 @@ PANELS = {
     "next_sentence_loss": "Next sentence loss",
     "learning_rate": "Learning rate",
 }
-SMOOTHING = 20  # points of the running mean
+SMOOTHING = 10  # the running mean takes this part of the points
 
 
 def read_scalars(directory):
@@ -34,7 +34,8 @@ def read_scalars(directory):
 
 
 def running_mean(values):
-    return [sum(values[max(0, i - SMOOTHING + 1) : i + 1]) / min(i + 1, SMOOTHING) for i in range(len(values))]
+    width = max(1, len(values) // SMOOTHING)
+    return [sum(values[max(0, i - width + 1) : i + 1]) / min(i + 1, width) for i in range(len(values))]
 
 
 def main(directory, picture):
@@ -42,8 +43,10 @@ def main(directory, picture):
     figure, axes = plt.subplots(1, len(PANELS), figsize=(13, 3.6), layout="constrained")
     for axis, (name, title) in zip(axes, PANELS.items(), strict=True):
         steps, values = zip(*sorted(scalars[name].items()), strict=True)
-        axis.plot(steps, values, color="0.75", linewidth=0.8)
-        axis.plot(steps, running_mean(values), color="tab:blue", linewidth=1.8)
+        if name.endswith("loss"):
+            axis.plot(steps, values, color="0.75", linewidth=0.8)
+            values = running_mean(values)
+        axis.plot(steps, values, color="tab:blue", linewidth=1.8)
         axis.set(title=title, xlabel="step")
         axis.grid(alpha=0.3)
     figure.savefig(picture, dpi=110)
