@@ -37,7 +37,7 @@ def ner(repository, data, tmp_path, run_script):
     return run
 
 
-def fails(result, *parts):
+def check_fails(result, *parts):
     """One line on standard error after any log lines, exit status 1."""
     assert result.returncode == 1, result.stderr
     assert "Traceback" not in result.stderr
@@ -49,52 +49,52 @@ def fails(result, *parts):
 
 def test_a_missing_file(ner, data):
     (data / "test.tsv").unlink()
-    fails(ner(), data / "test.tsv", "cannot be read")
+    check_fails(ner(), data / "test.tsv", "cannot be read")
 
 
 def test_an_empty_file(ner, data):
     (data / "devel.tsv").write_text("")
-    fails(ner(), data / "devel.tsv", "no sentence")
+    check_fails(ner(), data / "devel.tsv", "no sentence")
 
 
 def test_a_row_without_a_label(ner, data):
     with open(data / "train_dev.tsv", "a") as file:
         file.write("\nword\n")
-    fails(ner(), f"{data}/train_dev.tsv, line ", "no label in 'word'; expected word, tab, label")
+    check_fails(ner(), f"{data}/train_dev.tsv, line ", "no label in 'word'; expected word, tab, label")
 
 
 def test_an_unknown_label(ner, data):
     (data / "test.tsv").write_text("a\tO\nb\tB-Gene\n")
-    fails(ner(), f"{data}/test.tsv, line 2: unknown label 'B-Gene'; expected one of B, I, O")
+    check_fails(ner(), f"{data}/test.tsv, line 2: unknown label 'B-Gene'; expected one of B, I, O")
 
 
 def test_invalid_utf8(ner, data):
     (data / "devel.tsv").write_bytes(b"a\tO\n\xe9\tO\n")
-    fails(ner(), f"{data}/devel.tsv, line 2: invalid UTF-8")
+    check_fails(ner(), f"{data}/devel.tsv, line 2: invalid UTF-8")
 
 
 def test_a_vocabulary_that_does_not_fit(ner, repository, tmp_path):
     pieces = (repository / "samples/vocab.txt").read_text().splitlines()
     (tmp_path / "vocab.txt").write_text("\n".join(pieces[:-1]) + "\n")
     expected = f"{len(pieces) - 1} pieces, but the model's vocab_size is {len(pieces)}"
-    fails(ner(f"vocab_file={tmp_path}/vocab.txt"), f"{tmp_path}/vocab.txt: {expected}")
+    check_fails(ner(f"vocab_file={tmp_path}/vocab.txt"), f"{tmp_path}/vocab.txt: {expected}")
 
 
 def test_a_sequence_length_over_the_model_s(ner):
-    fails(ner("max_seq_length=513"), "--max_seq_length=513", "at most 512")
+    check_fails(ner("max_seq_length=513"), "--max_seq_length=513", "at most 512")
 
 
 def test_an_unwritable_output_directory(ner, tmp_path):
     (tmp_path / "file").write_text("")
-    fails(ner(f"output_dir={tmp_path}/file/output"), f"{tmp_path}/file/output: cannot write output there")
+    check_fails(ner(f"output_dir={tmp_path}/file/output"), f"{tmp_path}/file/output: cannot write output there")
 
 
 def test_tpus(ner):
-    fails(ner("use_tpu=true"), "--use_tpu=true")
+    check_fails(ner("use_tpu=true"), "--use_tpu=true")
 
 
 def test_no_checkpoint_to_predict_with(ner, tmp_path):
-    fails(ner("do_train=false"), f"{tmp_path}/output: no checkpoint there and no --init_checkpoint")
+    check_fails(ner("do_train=false"), f"{tmp_path}/output: no checkpoint there and no --init_checkpoint")
 
 
 def test_an_output_directory_with_another_model(ner, repository, tmp_path):
@@ -103,7 +103,7 @@ def test_an_output_directory_with_another_model(ner, repository, tmp_path):
     config = json.loads((repository / "samples/bert_config.json").read_text())
     (tmp_path / "other.json").write_text(json.dumps(config | {"intermediate_size": 64}))
     result = ner(f"bert_config_file={tmp_path}/other.json", "num_train_epochs=9")
-    fails(result, "bert/encoder/layer_0/intermediate/dense/", "another model", "--output_dir")
+    check_fails(result, "bert/encoder/layer_0/intermediate/dense/", "another model", "--output_dir")
     assert {path.name: path.read_bytes() for path in (tmp_path / "output").glob("model.ckpt*")} == written
 
 
@@ -111,18 +111,18 @@ def test_an_output_directory_with_a_model_for_other_labels(ner, data):
     assert ner("do_predict=false", "do_eval=false").returncode == 0
     for path in data.iterdir():
         path.write_text(path.read_text().replace("\tB\n", "\tB-x\n").replace("\tI\n", "\tI-x\n"))
-    fails(ner(), "a model for the labels B I O, but the training data has B-x I-x O; use a new --output_dir")
+    check_fails(ner(), "a model for the labels B I O, but the training data has B-x I-x O; use a new --output_dir")
 
 
 def test_too_little_data_for_a_step(ner, data):
     (data / "train_dev.tsv").write_text("a\tB\nb\tO\n")
-    fails(ner(), "1 records make no step of 32; expected more data")
+    check_fails(ner(), "1 records make no step of 32; expected more data")
 
 
 def test_a_full_disk_while_records_are_written(ner, tmp_path):
     limit = (3_000, 3_000)
     result = ner(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
-    fails(result, f"{tmp_path}/output/train.tf_record", "cannot be written")
+    check_fails(result, f"{tmp_path}/output/train.tf_record", "cannot be written")
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(ner, tmp_path):
@@ -132,7 +132,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(ner, tmp_path):
     # No file may grow beyond 1 MB: writes fail as on a full disk, with another message.
     limit = (1_000_000, 1_000_000)
     result = ner("num_train_epochs=9", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
-    fails(result, f"{output}/model.ckpt-", "cannot be written")
+    check_fails(result, f"{output}/model.ckpt-", "cannot be written")
     for path in (tmp_path / "before").glob("model.ckpt*"):
         assert (output / path.name).read_bytes() == path.read_bytes()
     assert not [path for path in output.iterdir() if ".tmp" in path.name]
@@ -150,15 +150,17 @@ def pretraining(run_script, repository, tmp_path, input_file, *arguments):
 
 
 def test_pre_training_on_a_pattern_without_files(run_script, repository, tmp_path):
-    fails(pretraining(run_script, repository, tmp_path, "x*.tfrecord"), "x*.tfrecord: no such file")
+    check_fails(pretraining(run_script, repository, tmp_path, "x*.tfrecord"), "x*.tfrecord: no such file")
 
 
 def test_pre_training_on_a_foreign_file(run_script, repository, tmp_path):
     (tmp_path / "x.tfrecord").write_text("no TFRecord\n" * 5)
-    fails(pretraining(run_script, repository, tmp_path, tmp_path / "x.tfrecord"), "x.tfrecord, record 1: truncated")
+    check_fails(
+        pretraining(run_script, repository, tmp_path, tmp_path / "x.tfrecord"), "x.tfrecord, record 1: truncated"
+    )
 
 
 def test_pre_training_with_a_configuration_that_lacks_a_key(run_script, repository, tmp_path):
     (tmp_path / "x.json").write_text("{}")
     result = pretraining(run_script, repository, tmp_path, "x", f"--bert_config_file={tmp_path}/x.json")
-    fails(result, f"{tmp_path}/x.json: key 'vocab_size' is missing")
+    check_fails(result, f"{tmp_path}/x.json: key 'vocab_size' is missing")
