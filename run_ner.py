@@ -110,15 +110,10 @@ def main(_):
         split = prepare(train_sentences, "train", encoding, FLAGS.output_dir)
         num_train_steps = int(len(split.windows) / FLAGS.train_batch_size * FLAGS.num_train_epochs)
         options = TrainingOptions(
-            output_dir=FLAGS.output_dir,
             num_train_steps=num_train_steps,
             num_warmup_steps=int(num_train_steps * FLAGS.warmup_proportion),
-            learning_rate=FLAGS.learning_rate,
-            batch_size=FLAGS.train_batch_size,
-            save_checkpoints_steps=FLAGS.save_checkpoints_steps,
-            keep_checkpoint_max=FLAGS.keep_checkpoint_max,
-            seed=FLAGS.seed,
             xla=use_xla(FLAGS.xla),
+            **shared_flags.training_values(FLAGS),
         )
         global_step = fine_tune(model, split, encoding, options)
     else:

@@ -64,15 +64,10 @@ def main(_):
         if FLAGS.init_checkpoint:
             checkpoint.load_weights(model, FLAGS.init_checkpoint, optional=("cls/",))
         options = TrainingOptions(
-            output_dir=FLAGS.output_dir,
             num_train_steps=FLAGS.num_train_steps,
             num_warmup_steps=FLAGS.num_warmup_steps,
-            learning_rate=FLAGS.learning_rate,
-            batch_size=FLAGS.train_batch_size,
-            save_checkpoints_steps=FLAGS.save_checkpoints_steps,
-            keep_checkpoint_max=FLAGS.keep_checkpoint_max,
-            seed=FLAGS.seed,
             xla=use_xla(FLAGS.xla),
+            **shared_flags.training_values(FLAGS),
         )
         global_step = pretrain(model, input_files, features, options)
     else:

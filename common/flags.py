@@ -35,6 +35,18 @@ def define_training_flags(learning_rate=5e-5, train_batch_size=32):
     flags.DEFINE_integer("keep_checkpoint_max", 5, "Checkpoints to keep.", lower_bound=1)
 
 
+def training_values(values):
+    """The flags of `define_model_flags` and `define_training_flags` that say how to train, by option name."""
+    return {
+        "output_dir": values.output_dir,
+        "learning_rate": values.learning_rate,
+        "batch_size": values.train_batch_size,
+        "save_checkpoints_steps": values.save_checkpoints_steps,
+        "keep_checkpoint_max": values.keep_checkpoint_max,
+        "seed": values.seed,
+    }
+
+
 def define_task_flags():
     """What the fine-tuning scripts share."""
     flags.DEFINE_string("data_dir", None, "Directory of the data set.")
