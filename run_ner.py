@@ -12,37 +12,35 @@ reads `train_dev.tsv`, `devel.tsv` and `test.tsv` of `--data_dir` and writes `ev
 
 import dataclasses
 import logging
-import math
 import os
 
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
 
 # isort: split
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
 
+import fine_tuning
 from biocodes import conlleval
 from common import errors, files
 from common import flags as shared_flags
-from data_prep import ner, records
-from data_prep.tokenization import FullTokenizer, validate_case_matches_checkpoint
+from data_prep import label_map, ner, records
+from data_prep.tokenization import FullTokenizer
 from modeling import checkpoint, losses
-from modeling.config import BertConfig
 from modeling.heads import TokenClassifier
-from modeling.training import TrainingOptions, length_multiple, run_batches, train, use_xla
 
 FLAGS = flags.FLAGS
 
-TRAINING_WINDOW = 16  # batches formed together from records of similar length
-PREDICTION_WINDOW = 256
+NEW_WEIGHTS = ("output_", "bert/pooler/")  # of the head, and of the pooler, which it does not read
 
 
 def define_flags():
     shared_flags.define_model_flags()
     shared_flags.define_training_flags()
-    shared_flags.define_task_flags()
+    shared_flags.define_evaluation_flags()
+    shared_flags.define_data_flags()
+    shared_flags.define_task_flags(num_train_epochs=10.0, do_lower_case=False)
     shared_flags.define_tpu_flags()
     flags.DEFINE_string("task_name", "NER", "Only NER.")
     flags.DEFINE_bool("do_train", True, "Train on train_dev.tsv.")
@@ -66,10 +64,6 @@ class Encoding:
     truncate: bool  # long sentences, instead of windows
     pad_to: int | None  # every batch; None: to the longest of a batch
 
-    @property
-    def features(self):
-        return records.token_features(self.tokenizer.vocab_size, len(self.labels))
-
 
 @dataclasses.dataclass(frozen=True)
 class Split:
@@ -78,7 +72,7 @@ class Split:
     sentences: list
     pieces: list
     windows: list
-    record_file: str
+    data: records.RecordFile
 
 
 def main(_):
@@ -86,36 +80,23 @@ def main(_):
         raise errors.InputError(f"--task_name={FLAGS.task_name}: expected NER")
     if not (FLAGS.do_train or FLAGS.do_eval or FLAGS.do_predict):
         raise errors.InputError("nothing to do: expected --do_train, --do_eval or --do_predict")
-    shared_flags.check_tpu_flags(FLAGS)
-    config = BertConfig.from_json_file(FLAGS.bert_config_file)
-    config.check_sequence_length(FLAGS.max_seq_length)
-    validate_case_matches_checkpoint(FLAGS.do_lower_case, FLAGS.init_checkpoint)
-    tokenizer = FullTokenizer(FLAGS.vocab_file, FLAGS.do_lower_case)
-    config.check_vocabulary(tokenizer.vocab_size, FLAGS.vocab_file)
-    files.make_directory(FLAGS.output_dir)
-    keras.utils.set_random_seed(FLAGS.seed)
+    config, tokenizer = fine_tuning.set_up(FLAGS)
 
     # All data is read before the training, so that a fault in it is found now.
     train_sentences = ner.read_training_sentences(FLAGS.data_dir) if FLAGS.do_train else None
     labels = choose_labels(train_sentences, FLAGS.data_dir, FLAGS.output_dir, FLAGS.init_checkpoint)
     sentences = read_splits(FLAGS.data_dir, labels, eval=FLAGS.do_eval, predict=FLAGS.do_predict)
-    pad_to = FLAGS.max_seq_length if FLAGS.pad_to_max_seq_length else None
-    encoding = Encoding(tokenizer, labels, FLAGS.max_seq_length, FLAGS.long_sentences == "truncate", pad_to)
+    truncate, pad_to = FLAGS.long_sentences == "truncate", fine_tuning.padded_length(FLAGS)
+    encoding = Encoding(tokenizer, labels, FLAGS.max_seq_length, truncate, pad_to)
 
     model = TokenClassifier(config, len(labels))
     model.build()
     if FLAGS.do_train:
-        if FLAGS.init_checkpoint:
-            checkpoint.load_weights(model, FLAGS.init_checkpoint, optional=("output_", "bert/pooler/"))
         split = prepare(train_sentences, "train", encoding, FLAGS.output_dir)
-        num_train_steps = int(len(split.windows) / FLAGS.train_batch_size * FLAGS.num_train_epochs)
-        options = TrainingOptions(
-            num_train_steps=num_train_steps,
-            num_warmup_steps=int(num_train_steps * FLAGS.warmup_proportion),
-            xla=use_xla(FLAGS.xla),
-            **shared_flags.training_values(FLAGS),
+        label_map.write(FLAGS.output_dir, labels)
+        global_step = fine_tuning.fine_tune(
+            model, token_loss_fn(encoding), split.data, split.data.count, FLAGS.output_dir, FLAGS, NEW_WEIGHTS
         )
-        global_step = fine_tune(model, split, encoding, options)
     else:
         global_step = checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
     for name, batch_size in [("eval", FLAGS.eval_batch_size), ("predict", FLAGS.predict_batch_size)]:
@@ -140,22 +121,11 @@ def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
     In this order: 1. when training, those of the training data; 2. those written beside the checkpoint
     that is used; 3. those of whatever the data directory holds.
     """
-    resumed = checkpoint.newest(output_dir)
     if train_sentences is not None:
         labels = ner.make_label_list(train_sentences)
-        if resumed and (written := ner.read_label_list(output_dir)) != labels:
-            raise errors.InputError(
-                f"{resumed}: a model for the labels {' '.join(ner.data_labels(written or ['(unknown)']))}, but the "
-                f"training data has {' '.join(ner.data_labels(labels))}; use a new --output_dir"
-            )
+        fine_tuning.check_labels(output_dir, labels)
         return labels
-    if resumed:
-        written = ner.read_label_list(output_dir)
-    elif init_checkpoint:
-        written = ner.read_label_list(os.path.dirname(checkpoint.find(init_checkpoint)) or ".")
-    else:
-        written = None
-    if written:
+    if written := fine_tuning.labels_of_checkpoint(output_dir, init_checkpoint, ner.REQUIRED_LABELS):
         return written
     paths = [os.path.join(data_dir, f"{name}.tsv") for name in ("train_dev", "train", "devel", "test")]
     return ner.make_label_list([s for path in paths if os.path.exists(path) for s in ner.read_sentences(path)])
@@ -165,31 +135,11 @@ def prepare(sentences, name, encoding, output_dir):
     """Writes `NAME.tf_record` with a record for each window of `sentences`; returns the `Split`."""
     pieces = ner.split_words(sentences, encoding.tokenizer)
     windows = ner.make_windows(pieces, encoding.max_seq_length, encoding.truncate)
-    path = os.path.join(output_dir, f"{name}.tf_record")
     serialized = ner.serialize(windows, pieces, sentences, encoding.tokenizer, encoding.labels)
-    records.write_records(serialized, [path])
-    logging.info("%s: %d sentences, %d records", path, len(sentences), len(windows))
-    return Split(sentences, pieces, windows, path)
-
-
-def fine_tune(model, split, encoding, options):
-    """Trains on a split; returns the step that was reached."""
-    if options.num_train_steps < 1:
-        raise errors.InputError(
-            f"{split.record_file}: {len(split.windows)} records make no step of {options.batch_size}; expected more "
-            "data, more --num_train_epochs or a smaller --train_batch_size"
-        )
-    ner.write_label_list(options.output_dir, encoding.labels)
-    padding = records.Padding(encoding.pad_to, length_multiple(options.xla), encoding.max_seq_length, TRAINING_WINDOW)
-
-    def make_batches(start_step):
-        batches = records.training_batches(
-            [split.record_file], encoding.features, options.batch_size, options.seed, start_step, padding
-        )
-        return records.checked(batches, [split.record_file], encoding.features)
-
-    global_step, _ = train(model, token_loss_fn(encoding), make_batches, options)
-    return global_step
+    features = records.token_features(encoding.tokenizer.vocab_size, len(encoding.labels))
+    data = records.write_record_file(serialized, os.path.join(output_dir, f"{name}.tf_record"), features)
+    logging.info("%s: %d sentences, %d records", data.path, len(sentences), data.count)
+    return Split(sentences, pieces, windows, data)
 
 
 def token_loss_fn(encoding):
@@ -221,16 +171,14 @@ def evaluate(model, split, name, encoding, batch_size, global_step, output_dir):
     print(f"***** {name}: entity-level results *****", report, sep="\n", flush=True)
 
     if name == "eval":
-        write_lines(os.path.join(output_dir, "eval_results.txt"), lines)
+        files.write_lines(os.path.join(output_dir, "eval_results.txt"), lines)
     else:
         ner.write_predictions(output_dir, split.pieces, merged, encoding.labels)
-    write_lines(os.path.join(output_dir, f"{name}_entity_results.txt"), [report.rstrip("\n")])
+    files.write_lines(os.path.join(output_dir, f"{name}_entity_results.txt"), [report.rstrip("\n")])
 
 
 def predict(model, split, name, encoding, batch_size):
     """Predicts label indices, `[CLS]`, pieces, `[SEP]` of each sentence; and the original's token-level metrics."""
-    padding = records.Padding(encoding.pad_to, window=PREDICTION_WINDOW)
-    batches = records.evaluation_batches([split.record_file], encoding.features, batch_size, padding)
 
     def label_batch(features):
         logits = model(features)
@@ -247,18 +195,18 @@ def predict(model, split, name, encoding, batch_size):
 
     predictions = [None] * len(split.windows)
     confusion = np.zeros([len(encoding.labels)] * 2, np.int64)
-    loss, num_batches = 0.0, math.ceil(len(split.windows) / batch_size)
-    for result in run_batches(label_batch, batches, name, num_batches):
+    losses_of_batches = []
+    for result in fine_tuning.run_on_records(label_batch, split.data, batch_size, encoding.pad_to, name):
         for index, length, predicted in zip(result["index"], result["length"], result["predicted"], strict=True):
             predictions[index] = predicted[:length]
         padding_counted = (result["weights"] > 0) & (result["input_mask"] == 0)
         count_labels(confusion, result["label_ids"][padding_counted], result["predicted"][padding_counted])
-        loss += float(result["loss"])
+        losses_of_batches.append(float(result["loss"]))
     merged = ner.merge_windows(split.windows, predictions, split.pieces)
     for *parts, predicted in zip(split.pieces, split.sentences, merged, strict=True):
         true = ner.label_pieces(*parts, encoding.labels)
         count_labels(confusion, [*true[: len(predicted) - 1], true[-1]], predicted)
-    return merged, {**token_scores(confusion, encoding.labels), "loss": loss / num_batches}
+    return merged, {**token_scores(confusion, encoding.labels), "loss": np.mean(losses_of_batches)}
 
 
 def count_labels(confusion, true, predicted):
@@ -290,11 +238,6 @@ def scored_rows(sentences, word_labels):
 def conlleval_tag(label):
     """Labels without a type get the type that `biocodes/ner_detokenize.py` gives them."""
     return label if "-" in label else f"{label}-MISC"
-
-
-def write_lines(path, lines):
-    with files.atomic_write(path) as file:
-        file.writelines(f"{line}\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ FLAGS = flags.FLAGS
 def define_flags():
     shared_flags.define_model_flags()
     shared_flags.define_training_flags()
+    shared_flags.define_evaluation_flags()
     shared_flags.define_tpu_flags()
     flags.DEFINE_string("input_file", None, "TFRecord files: paths or patterns, separated by commas.")
     flags.DEFINE_bool("do_train", False, "Train.")
@@ -64,6 +65,7 @@ def main(_):
         if FLAGS.init_checkpoint:
             checkpoint.load_weights(model, FLAGS.init_checkpoint, optional=("cls/",))
         options = TrainingOptions(
+            output_dir=FLAGS.output_dir,
             num_train_steps=FLAGS.num_train_steps,
             num_warmup_steps=FLAGS.num_warmup_steps,
             xla=use_xla(FLAGS.xla),

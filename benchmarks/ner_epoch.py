@@ -19,6 +19,7 @@ import common.quiet_tensorflow  # noqa: F401  (before all else that imports Tens
 # isort: split
 from absl import flags
 
+import fine_tuning
 import run_ner
 from common import errors
 from data_prep import ner, records
@@ -51,7 +52,7 @@ def main(_):
         for way, (pad_to, xla) in ways.items():
             encoding = run_ner.Encoding(tokenizer, labels, 128, False, pad_to)
             split = run_ner.prepare(sentences, "train", encoding, directory)
-            num_records = len(split.windows)
+            num_records = split.data.count
             steps[way] = training_steps(config, split, encoding, xla, os.path.join(directory, "output"))
             next(steps[way])  # traces and compiles
         seconds = {way: [] for way in ways}
@@ -72,8 +73,8 @@ def training_steps(config, split, encoding, xla, output_dir):
     trainer = Trainer(
         model, run_ner.token_loss_fn(encoding), TrainingOptions(output_dir, 10**6, 0, 1e-5, batch_size=32, xla=xla)
     )
-    padding = records.Padding(encoding.pad_to, length_multiple(xla), 128, run_ner.TRAINING_WINDOW)
-    batches = records.training_batches([split.record_file], encoding.features, 32, 1, padding=padding)
+    padding = records.Padding(encoding.pad_to, length_multiple(xla), 128, fine_tuning.TRAINING_WINDOW)
+    batches = records.training_batches([split.data.path], split.data.features, 32, 1, padding=padding)
     for step, features in enumerate(batches):
         start = time.perf_counter()
         trainer.step(features, step)["loss"].numpy()

@@ -48,6 +48,12 @@ def atomic_write(path, mode="w"):
         raise
 
 
+def write_lines(path, lines):
+    """Writes a text file whole or not at all."""
+    with atomic_write(path) as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
 def make_directory(path):
     """Creates `path` and checks that files can be written in it.
 

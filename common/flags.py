@@ -27,10 +27,9 @@ def define_model_flags():
     flags.mark_flags_as_required(["bert_config_file", "output_dir"])
 
 
-def define_training_flags(learning_rate=5e-5, train_batch_size=32):
-    flags.DEFINE_integer("train_batch_size", train_batch_size, "Examples a training step.", lower_bound=1)
-    flags.DEFINE_integer("eval_batch_size", 8, "Examples an evaluation step.", lower_bound=1)
-    flags.DEFINE_float("learning_rate", learning_rate, "Highest learning rate of Adam.", lower_bound=0.0)
+def define_training_flags():
+    flags.DEFINE_integer("train_batch_size", 32, "Examples a training step.", lower_bound=1)
+    flags.DEFINE_float("learning_rate", 5e-5, "Highest learning rate of Adam.", lower_bound=0.0)
     flags.DEFINE_integer("save_checkpoints_steps", 1000, "Steps between checkpoints.", lower_bound=1)
     flags.DEFINE_integer("keep_checkpoint_max", 5, "Checkpoints to keep.", lower_bound=1)
 
@@ -38,7 +37,6 @@ def define_training_flags(learning_rate=5e-5, train_batch_size=32):
 def training_values(values):
     """The flags of `define_model_flags` and `define_training_flags` that say how to train, by option name."""
     return {
-        "output_dir": values.output_dir,
         "learning_rate": values.learning_rate,
         "batch_size": values.train_batch_size,
         "save_checkpoints_steps": values.save_checkpoints_steps,
@@ -47,14 +45,24 @@ def training_values(values):
     }
 
 
-def define_task_flags():
-    """What the fine-tuning scripts share."""
+def define_evaluation_flags():
+    flags.DEFINE_integer("eval_batch_size", 8, "Examples an evaluation step.", lower_bound=1)
+
+
+def define_data_flags():
     flags.DEFINE_string("data_dir", None, "Directory of the data set.")
+    flags.mark_flag_as_required("data_dir")
+
+
+def define_task_flags(max_seq_length=128, num_train_epochs=3.0, do_lower_case=True):
+    """What the fine-tuning scripts share; the original's defaults differ."""
     flags.DEFINE_string("vocab_file", None, "vocab.txt of the model.")
-    flags.DEFINE_bool("do_lower_case", False, "Lower-case and strip accents: true for uncased models.")
-    flags.DEFINE_integer("max_seq_length", 128, "Longest sequence, in pieces.", lower_bound=3)
+    flags.DEFINE_bool(
+        "do_lower_case", do_lower_case, "Lower-case and strip accents: true for uncased models, false for cased ones."
+    )
+    flags.DEFINE_integer("max_seq_length", max_seq_length, "Longest sequence, in pieces.", lower_bound=3)
     flags.DEFINE_integer("predict_batch_size", 8, "Examples a prediction step.", lower_bound=1)
-    flags.DEFINE_float("num_train_epochs", 10.0, "Passes over the training data.", lower_bound=0.0)
+    flags.DEFINE_float("num_train_epochs", num_train_epochs, "Passes over the training data.", lower_bound=0.0)
     flags.DEFINE_float(
         "warmup_proportion",
         0.1,
@@ -65,9 +73,9 @@ def define_task_flags():
     flags.DEFINE_bool(
         "pad_to_max_seq_length",
         False,
-        "The original's way: pad every sequence to --max_seq_length; in NER its padding counts in the loss.",
+        "The original's way: pad every sequence to --max_seq_length; in NER and QA its padding counts in the loss.",
     )
-    flags.mark_flags_as_required(["data_dir", "vocab_file"])
+    flags.mark_flag_as_required("vocab_file")
 
 
 def define_tpu_flags():

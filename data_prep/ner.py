@@ -5,7 +5,6 @@ Words are followed by their index all the way, never by the look of their pieces
 
 import dataclasses
 import functools
-import json
 import os
 
 import numpy as np
@@ -17,7 +16,7 @@ from data_prep.example_proto import encode_example
 PADDING, CONTINUATION, CLS, SEP = "[PAD]", "X", "[CLS]", "[SEP]"
 OUTSIDE = "O"
 SPECIAL_LABELS = (PADDING, CONTINUATION, CLS, SEP)
-LABEL_MAP_FILE = "label_map.json"
+REQUIRED_LABELS = (OUTSIDE, *SPECIAL_LABELS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,29 +110,6 @@ def make_label_list(sentences):
         raise InputError(f"label {reserved[0]!r} is reserved; expected labels such as B-Disease, I-Disease, O")
     found |= {"B", "I", OUTSIDE} if found <= {"B", "I", OUTSIDE} else {OUTSIDE}
     return [PADDING, *sorted(found), CONTINUATION, CLS, SEP]
-
-
-def write_label_list(directory, labels):
-    with atomic_write(os.path.join(directory, LABEL_MAP_FILE)) as file:
-        json.dump({label: index for index, label in enumerate(labels)}, file, indent=1)
-
-
-def read_label_list(directory):
-    """The labels that a model in `directory` was trained with; None if it does not say."""
-    path = os.path.join(directory, LABEL_MAP_FILE)
-    if not os.path.exists(path):
-        return None
-    try:
-        with open(path, encoding="utf-8") as file:
-            label_map = json.load(file)
-        labels = sorted(label_map, key=label_map.get)
-        if [label_map[label] for label in labels] != list(range(len(labels))):
-            raise ValueError("indices are not 0, 1, 2, ...")
-        if missing := [label for label in (OUTSIDE, *SPECIAL_LABELS) if label not in labels]:
-            raise ValueError(f"no {missing[0]}")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a label map ({error}); expected JSON from label to index") from None
-    return labels
 
 
 def data_labels(labels):

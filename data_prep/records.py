@@ -50,6 +50,48 @@ def token_features(vocab_size, num_labels):
     }
 
 
+def label_features(vocab_size, num_labels):
+    """What `run_re` writes and reads: a label for a sequence."""
+    return {
+        "input_ids": Feature(limit=vocab_size),
+        "input_mask": Feature(limit=2),
+        "segment_ids": Feature(limit=2),
+        "label_ids": Feature(1, limit=num_labels),
+    }
+
+
+def span_features(vocab_size, max_seq_length):
+    """What `run_qa` writes and reads: the first and the last piece of the answer, both 0 for none."""
+    return {
+        "input_ids": Feature(limit=vocab_size),
+        "input_mask": Feature(limit=2),
+        "segment_ids": Feature(limit=2),
+        "start_positions": Feature(1, limit=max_seq_length),
+        "end_positions": Feature(1, limit=max_seq_length),
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordFile:
+    """A TFRecord file of known content."""
+
+    path: str
+    features: dict  # from name to Feature
+    count: int  # records
+
+
+def write_record_file(records, path, features):
+    """Writes serialized records to one file; returns its `RecordFile`."""
+    count = 0
+
+    def advance():
+        nonlocal count
+        count += 1
+
+    write_records(records, [path], advance)
+    return RecordFile(path, features, count)
+
+
 def write_records(records, output_files, advance=lambda: None):
     """Writes serialized records to the files in turn; each appears under its name only when all are whole.
 

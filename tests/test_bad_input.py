@@ -111,12 +111,12 @@ def test_an_output_directory_with_a_model_for_other_labels(ner, data):
     assert ner("do_predict=false", "do_eval=false").returncode == 0
     for path in data.iterdir():
         path.write_text(path.read_text().replace("\tB\n", "\tB-x\n").replace("\tI\n", "\tI-x\n"))
-    check_fails(ner(), "a model for the labels B I O, but the training data has B-x I-x O; use a new --output_dir")
+    check_fails(ner(), "a model for the labels [PAD] B I O X [CLS] [SEP], but the training data has [PAD] B-x I-x O X")
 
 
 def test_too_little_data_for_a_step(ner, data):
     (data / "train_dev.tsv").write_text("a\tB\nb\tO\n")
-    check_fails(ner(), "1 records make no step of 32; expected more data")
+    check_fails(ner(), "1 examples make no step of 32; expected more data")
 
 
 def test_a_full_disk_while_records_are_written(ner, tmp_path):

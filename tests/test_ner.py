@@ -74,16 +74,6 @@ def test_labels_come_from_the_data():
         labels_of("O", "X")
 
 
-def test_label_list_survives_its_file(tmp_path):
-    labels = labels_of("O", "B-Gene")
-    ner.write_label_list(tmp_path, labels)
-    assert ner.read_label_list(tmp_path) == labels
-    for text in ('{"O": 4}', '{"B": 0, "I": 1, "O": 2}', "[]"):
-        (tmp_path / ner.LABEL_MAP_FILE).write_text(text)
-        with pytest.raises(InputError, match="not a label map"):
-            ner.read_label_list(tmp_path)
-
-
 def test_words_are_followed_by_index():
     (pieces,) = ner.split_words([Sentence(["a-b", "@", "c", "@"], ["B", "I", "O", "O"])], Halves())
     assert pieces == Pieces(["a", "b", "c"], [0, 0, 2])

@@ -1,0 +1,132 @@
+"""What run_ner.py, run_re.py and run_qa.py share: set-up from the flags, training, passes over records.
+
+A script brings what is its own: how it reads a data set, its model, its loss and what it does with the output.
+"""
+
+import math
+import os
+
+import keras
+
+from common import files
+from common import flags as shared_flags
+from common.errors import InputError
+from data_prep import label_map, records
+from data_prep.tokenization import FullTokenizer, validate_case_matches_checkpoint
+from modeling import checkpoint
+from modeling.config import BertConfig
+from modeling.training import TrainingOptions, length_multiple, run_batches, train, use_xla
+
+TRAINING_WINDOW = 16  # batches formed together from records of similar length
+PREDICTION_WINDOW = 256
+
+
+def set_up(values):
+    """Checks the flags against the model's files, makes the output directory, seeds.
+
+    Returns:
+      `BertConfig` and `FullTokenizer`.
+    """
+    shared_flags.check_tpu_flags(values)
+    config = BertConfig.from_json_file(values.bert_config_file)
+    config.check_sequence_length(values.max_seq_length)
+    validate_case_matches_checkpoint(values.do_lower_case, values.init_checkpoint)
+    tokenizer = FullTokenizer(values.vocab_file, values.do_lower_case)
+    config.check_vocabulary(tokenizer.vocab_size, values.vocab_file)
+    files.make_directory(values.output_dir)
+    keras.utils.set_random_seed(values.seed)
+    return config, tokenizer
+
+
+def padded_length(values):
+    """The length of every batch where the flags ask for one, else None."""
+    return values.max_seq_length if values.pad_to_max_seq_length else None
+
+
+def labels_of_checkpoint(output_dir, init_checkpoint, required=()):
+    """The labels written beside the checkpoint that a run without training uses; None if there are none."""
+    if checkpoint.newest(output_dir):
+        return label_map.read(output_dir, required)
+    if init_checkpoint:
+        return label_map.read(os.path.dirname(checkpoint.find(init_checkpoint)) or ".", required)
+    return None
+
+
+def check_labels(output_dir, labels):
+    """Refuses to go on training a model of other labels.
+
+    Raises:
+      InputError: the output directory holds one.
+    """
+    newest = checkpoint.newest(output_dir)
+    written = label_map.read(output_dir) if newest else None
+    if written and written != labels:
+        raise InputError(
+            f"{newest}: a model for the labels {' '.join(written)}, but the training data has {' '.join(labels)}; "
+            "use a new --output_dir"
+        )
+
+
+def fine_tune(model, loss_fn, data, num_examples, output_dir, values, new_weights):
+    """Trains from `--init_checkpoint`, or goes on from the newest checkpoint in the output directory.
+
+    Args:
+      model: a built model.
+      loss_fn: as for `modeling.training.train`.
+      data: a `records.RecordFile`.
+      num_examples: what an epoch is counted in; a long example may make several records.
+      output_dir: of checkpoints.
+      values: the flags.
+      new_weights: prefixes of the variables that the initial checkpoint may lack, those of the head.
+
+    Returns:
+      The step that was reached.
+
+    Raises:
+      InputError: too few examples for a step.
+    """
+    num_train_steps = int(num_examples / values.train_batch_size * values.num_train_epochs)
+    if num_train_steps < 1:
+        raise InputError(
+            f"{data.path}: {num_examples} examples make no step of {values.train_batch_size}; expected more data, "
+            "more --num_train_epochs or a smaller --train_batch_size"
+        )
+    if values.init_checkpoint:
+        checkpoint.load_weights(model, values.init_checkpoint, optional=new_weights)
+    options = TrainingOptions(
+        output_dir=output_dir,
+        num_train_steps=num_train_steps,
+        num_warmup_steps=int(num_train_steps * values.warmup_proportion),
+        xla=use_xla(values.xla),
+        **shared_flags.training_values(values),
+    )
+    padding = records.Padding(
+        padded_length(values), length_multiple(options.xla), values.max_seq_length, TRAINING_WINDOW
+    )
+
+    def make_batches(start_step):
+        batches = records.training_batches(
+            [data.path], data.features, options.batch_size, options.seed, start_step, padding
+        )
+        return records.checked(batches, [data.path], data.features)
+
+    global_step, _ = train(model, loss_fn, make_batches, options)
+    return global_step
+
+
+def run_on_records(function, data, batch_size, pad_to, title):
+    """Applies a function to all records, in batches of similar length.
+
+    Args:
+      function: from a batch to a dict of tensors. A batch has each record's `index` in the file.
+      data: a `records.RecordFile`.
+      batch_size: int.
+      pad_to: length of every batch; None: that of the longest sequence in it.
+      title: what the progress bar says.
+
+    Returns:
+      An iterator over the dicts, as arrays.
+    """
+    padding = records.Padding(pad_to, window=PREDICTION_WINDOW)
+    batches = records.evaluation_batches([data.path], data.features, batch_size, padding)
+    return run_batches(function, batches, title, math.ceil(data.count / batch_size))
