@@ -10,6 +10,12 @@ class InputError(Exception):
     """Bad input. The message is one line: what is wrong, in which file and line, what was expected."""
 
 
+def name_some(ids, limit=5):
+    """How a message names many things: `7 (a, b, c, d, e, ...)`; no limit if it is None."""
+    named = ids[:limit]
+    return f"{len(ids)} ({', '.join(named)}{', ...' if len(named) < len(ids) else ''})"
+
+
 def describe_os_error(error):
     """Says in one line what an `OSError` means for the user."""
     if error.errno == errno.ENOSPC:

@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import json
 import os
 
 from common.errors import InputError
@@ -28,6 +29,22 @@ def read_lines(path):
                 yield number, line.rstrip("\n").removesuffix("\r")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_json(path, expected):
+    """What a UTF-8 JSON file holds.
+
+    Args:
+      path: the file.
+      expected: what it should be, for the message.
+
+    Raises:
+      InputError: the file is missing, unreadable, not UTF-8 or not JSON (with the line).
+    """
+    try:
+        return json.loads("\n".join(line for _, line in read_lines(path)))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg}); expected {expected}") from None
 
 
 @contextlib.contextmanager

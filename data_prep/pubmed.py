@@ -7,16 +7,14 @@ abstract are left out and counted. `data_prep.create_pretraining_data` reads the
 """
 
 import dataclasses
-import gzip
-import sys
-import zlib
 
 from absl import flags
-from lxml import etree
 
-from common.errors import InputError, run
+from common.errors import run
 from common.files import atomic_write, expand_patterns
 from common.progress import progress
+from data_prep.sentences import load_sentence_splitter
+from data_prep.xml_elements import read_elements
 
 FLAGS = flags.FLAGS
 
@@ -59,41 +57,13 @@ def _parse_record(article):
 def read_records(path):
     """Yields the records of a PubMed XML file, one at a time in memory.
 
-    Entities from outside the file are not read and those declared in it are not expanded.
-
     Raises:
-      InputError: the file cannot be read, is not well-formed (with the line), or holds no PubMed records.
+      InputError: as `read_elements`: a file that cannot be read, or is not PubMed XML.
     """
-    found = False
-    try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            articles = etree.iterparse(
-                file,
-                events=("end",),
-                tag="PubmedArticle",
-                resolve_entities=False,
-                load_dtd=False,
-                no_network=True,
-                huge_tree=False,
-                remove_comments=True,
-                remove_pis=True,
-            )
-            for _, article in articles:
-                found = True
-                record = _parse_record(article)
-                # Free what was read, or the tree grows to the size of the file.
-                article.clear()
-                while article.getprevious() is not None:
-                    del article.getparent()[0]
-                if record is not None:
-                    yield record
-            root = articles.root
-    except etree.XMLSyntaxError as error:
-        raise InputError(f"{path}, line {error.lineno or 1}: not well-formed XML: {error.msg}") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-    if not found and root.tag != "PubmedArticleSet":
-        raise InputError(f"{path}, line 1: root element {root.tag}; expected PubmedArticleSet")
+    for article in read_elements(path, "PubmedArticle", "PubmedArticleSet"):
+        record = _parse_record(article)
+        if record is not None:
+            yield record
 
 
 def read_files(paths, bar):
@@ -104,29 +74,13 @@ def read_files(paths, bar):
             yield record
 
 
-def load_sentence_splitter():
-    """Returns a function from a paragraph to the list of its sentences.
-
-    Raises:
-      InputError: Python is older than 3.11, which the library needs.
-    """
-    if sys.version_info < (3, 11):
-        raise InputError(
-            f"Python {sys.version_info.major}.{sys.version_info.minor}: splitting sentences needs the library "
-            "nupunkt; expected Python 3.11 or later"
-        )
-    import nupunkt
-
-    return nupunkt.sent_tokenize
-
-
 def write_text(records, output, split_sentences):
     """Writes a sentence a line, the title first, and a blank line between records.
 
     Args:
       records: iterable of Record.
       output: a text file open for writing.
-      split_sentences: function from a string to a list of strings.
+      split_sentences: as of `load_sentence_splitter`.
 
     Returns:
       Counts.
@@ -137,8 +91,7 @@ def write_text(records, output, split_sentences):
             counts.without_abstract += 1
             continue
         paragraphs = [record.title, *record.abstract]
-        sentences = [s.strip() for paragraph in paragraphs for s in split_sentences(paragraph)]
-        sentences = [sentence for sentence in sentences if sentence]
+        sentences = [paragraph[start:end] for paragraph in paragraphs for start, end in split_sentences(paragraph)]
         if counts.documents:
             output.write("\n")
         output.writelines(sentence + "\n" for sentence in sentences)

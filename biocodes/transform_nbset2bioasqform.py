@@ -1,0 +1,260 @@
+"""Merges the n-best answers to the snippets of each question into one answer, in BioASQ's form.
+
+  python biocodes/transform_nbset2bioasqform.py --nbest_path=output/nbest_predictions.json --output_path=output
+  python biocodes/bioasq_eval.py --golden_path=4B1_golden.json \\
+      --prediction_path=output/BioASQform_BioASQ-answer.json
+
+The input is `{"<question>_<snippet>": [{"text": ..., "probability": ...}, ...], ...}` with ids of 24 + 1 + 3
+characters. The output, in the order of the questions in it, is `BioASQform_BioASQ-answer.json` for the evaluator
+and `WithProb_BioASQform_BioASQ-answer.json` with up to 20 answers `[text, probability]` a question. If
+`--output_path` is no directory, it is the name of the former, and the latter gets `_WithProb` at its end.
+
+Answers of all snippets of a question that differ in case only are merged: their probabilities are added up, and
+the text is that of the most probable. Empty texts and those of more than 100 characters are left out. Then:
+
+  * `--question_type=factoid`: the five best. The files are those of the original's script, byte for byte. It
+    sorted by pandas' quicksort, whose order among equal probabilities is not defined beyond 16 answers; here
+    equals keep the order of the input, as with it up to 16.
+  * `--question_type=list`: those whose sum, divided by the frequency of the text, is over `--threshold`, and the
+    best one in any case; best first. As in the authors' code for the seventh BioASQ (dmis-lab/bioasq-biobert,
+    transform_n2b_list.py), the frequency is how often the first snippet that has the text has it among its
+    answers: so a text that several snippets have gains, one that a snippet has in several places does not. What
+    that code does to texts beyond this (brackets, "a and b", numbers in the question) is not done.
+  * `--question_type=yesno`: every snippet has the two answers `yes` and `no`. Their probabilities are averaged over
+    the snippets; the answer is yes if it is at least as probable as no.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import reprlib
+import sys
+
+ID_LENGTH = 28  # 24 characters of the question, underscore, 3 of the snippet
+SNIPPET_SUFFIX = 4
+MAX_TEXT = 100  # characters
+MAX_FACTOID_ANSWERS = 5  # by the rules of the challenge
+MAX_WITH_PROBABILITY = 20
+IDEAL_ANSWER = "Dummy"  # the form wants one
+LISTED_IDS = 5  # how many ids a warning names
+
+
+class DataError(Exception):
+    """Input that does not fit; the message is one line."""
+
+
+@dataclasses.dataclass
+class Answer:
+    """An answer merged over snippets; `frequency`: its occurrences in the first snippet that has it."""
+
+    text: str
+    probability: float
+    frequency: int
+
+
+# Files
+
+
+def read_json(path):
+    """Returns what a UTF-8 JSON file holds; raises DataError with the line where it is malformed."""
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        return json.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DataError(f"{path}, line {line}: invalid UTF-8; expected UTF-8 text") from None
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}, line {error.lineno}: malformed JSON: {error.msg}") from None
+
+
+def _is_answer(entry):
+    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
+        return False
+    probability = entry.get("probability")
+    return type(probability) in (int, float) and -math.inf < probability < math.inf
+
+
+def read_nbest(path):
+    """Reads n-best answers and groups the snippets by question.
+
+    Returns:
+      A dict from question id to a list of snippets, each a list of `(text, probability)`, in the file's order.
+
+    Raises:
+      DataError: malformed JSON, another layout, an id that is not of 28 characters.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict) or not document:
+        raise DataError(f"{path}: no answers; expected an object of ids and their n-best answers")
+    questions = {}
+    for identifier, entries in document.items():
+        if len(identifier) != ID_LENGTH:
+            raise DataError(
+                f"{path}, id {identifier!r}: {len(identifier)} characters; expected {ID_LENGTH}: 24 of the question, "
+                "an underscore, 3 of the snippet"
+            )
+        if not isinstance(entries, list):
+            raise DataError(f"{path}, id {identifier}: {reprlib.repr(entries)}; expected a list of answers")
+        wrong = next((entry for entry in entries if not _is_answer(entry)), None)
+        if wrong is not None:
+            raise DataError(
+                f"{path}, id {identifier}: {reprlib.repr(wrong)}; expected an answer with `text` and `probability`"
+            )
+        snippet = [(entry["text"], entry["probability"]) for entry in entries]
+        questions.setdefault(identifier[:-SNIPPET_SUFFIX], []).append(snippet)
+    return questions
+
+
+def write_json(documents):
+    """Writes files of JSON whole or not at all; `documents`: path -> what it is to hold."""
+    temporary = {path: f"{path}.tmp{os.getpid()}" for path in documents}
+    try:
+        for path, document in documents.items():
+            with open(temporary[path], "w", encoding="utf-8", newline="\n") as file:
+                json.dump(document, file, indent=2)
+        for path in reversed(documents):  # if a second file cannot take its place, the first is as it was
+            os.replace(temporary[path], path)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    finally:
+        for name in temporary.values():
+            if os.path.exists(name):
+                os.unlink(name)
+
+
+# Answers
+
+
+def merge(snippets):
+    """Merges the answers of a question's snippets.
+
+    Args:
+      snippets: lists of `(text, probability)`.
+
+    Returns:
+      A list of Answer, by falling sum of probabilities.
+    """
+    entries = [
+        (text, probability, index)
+        for index, snippet in enumerate(snippets)
+        for text, probability in snippet
+        if 0 < len(text) <= MAX_TEXT
+    ]
+    merged = {}
+    # The order decides which text is kept and the last digits of the sums; sorting is stable.
+    for text, probability, _ in sorted(entries, key=lambda entry: -entry[1]):
+        if text.lower() in merged:
+            merged[text.lower()].probability += probability
+        else:
+            merged[text.lower()] = Answer(text, probability, 0)
+    first_snippets = {}
+    for text, _, index in entries:
+        if first_snippets.setdefault(text.lower(), index) == index:
+            merged[text.lower()].frequency += 1
+    return sorted(merged.values(), key=lambda answer: -answer.probability)
+
+
+def average_yesno(identifier, snippets):
+    """Averages the probabilities of yes and no over the snippets of a question.
+
+    Returns:
+      A list of two Answer, the more probable first, `yes` if they are equal.
+
+    Raises:
+      DataError: a snippet has other answers than one `yes` and one `no`.
+    """
+    for snippet in snippets:
+        texts = [text for text, _ in snippet]
+        if sorted(texts) != ["no", "yes"]:
+            raise DataError(f"question {identifier}: answers {reprlib.repr(texts)}; expected one yes and one no")
+    answers = sorted(merge(snippets), key=lambda answer: (-answer.probability, answer.text == "no"))
+    return [dataclasses.replace(answer, probability=answer.probability / len(snippets)) for answer in answers]
+
+
+def choose(answers, question_type, threshold):
+    """The `exact_answer` of a question.
+
+    Args:
+      answers: list of Answer, best first.
+      question_type: "factoid", "list" or "yesno".
+      threshold: for a list, the quotient of probability and frequency that an answer has to exceed.
+
+    Returns:
+      "yes" or "no", or a list of lists of one text.
+    """
+    if question_type == "yesno":
+        return answers[0].text
+    if question_type == "factoid":
+        chosen = answers[:MAX_FACTOID_ANSWERS]
+    else:
+        chosen = [answer for answer in answers if answer.probability / answer.frequency > threshold] or answers[:1]
+    return [[answer.text] for answer in chosen]
+
+
+def transform(questions, question_type="factoid", threshold=0.42):
+    """Makes the two documents.
+
+    Args:
+      questions: from `read_nbest`.
+      question_type: "factoid", "list" or "yesno", of all questions.
+      threshold: see `choose`.
+
+    Returns:
+      `(answers, answers with probabilities, ids of the questions without any answer)`.
+
+    Raises:
+      DataError: see `average_yesno`.
+    """
+    plain, with_probabilities, empty = [], [], []
+    for identifier, snippets in questions.items():
+        answers = average_yesno(identifier, snippets) if question_type == "yesno" else merge(snippets)
+        head = {"type": question_type, "id": identifier, "ideal_answer": IDEAL_ANSWER}
+        pairs = [[answer.text, answer.probability] for answer in answers[:MAX_WITH_PROBABILITY]]
+        plain.append({**head, "exact_answer": choose(answers, question_type, threshold)})
+        with_probabilities.append({**head, "exact_answer": pairs})
+        if not answers:
+            empty.append(identifier)
+    return {"questions": plain}, {"questions": with_probabilities}, empty
+
+
+def output_paths(output_path):
+    """The two files' names, for a directory or the name of the first."""
+    if os.path.isdir(output_path):
+        name = "BioASQform_BioASQ-answer.json"
+        return os.path.join(output_path, name), os.path.join(output_path, f"WithProb_{name}")
+    return output_path, f"{output_path}_WithProb"
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description="N-best answers to snippets into BioASQ's form.")
+    parser.add_argument("--nbest_path", required=True, help="nbest_predictions.json that run_qa.py wrote")
+    parser.add_argument("--output_path", required=True, help="directory or file for the answers")
+    parser.add_argument("--question_type", choices=("factoid", "list", "yesno"), default="factoid")
+    parser.add_argument(
+        "--threshold", type=float, default=0.42, help="list: probability over frequency that an answer has to exceed"
+    )
+    return parser.parse_args()
+
+
+def main():
+    """Reads the command line, writes the two files."""
+    arguments = parse_arguments()
+    try:
+        questions = read_nbest(arguments.nbest_path)
+        plain, with_probabilities, empty = transform(questions, arguments.question_type, arguments.threshold)
+        plain_path, probability_path = output_paths(arguments.output_path)
+        write_json({plain_path: plain, probability_path: with_probabilities})
+    except DataError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}")
+    if empty:
+        listed = ", ".join(empty[:LISTED_IDS]) + (", ..." if len(empty) > LISTED_IDS else "")
+        print(f"warning: questions without a usable answer: {len(empty)} ({listed})", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

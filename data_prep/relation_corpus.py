@@ -1,0 +1,353 @@
+"""Turns a corpus of entities and relations into rows for relation extraction, two entities anonymized in each.
+
+    python -m data_prep.relation_corpus --input_format=chemprot --output_file=train.tsv \
+        --input_file=abstracts.tsv --entities_file=entities.tsv --relations_file=relations.tsv
+    python -m data_prep.relation_corpus --input_format=pubtator --output_file=train.tsv \
+        --input_file=CDR_TrainingSet.PubTator.txt --entity_types=Chemical,Disease --binary
+
+A row is a sentence and its label, for each pair of an entity of the first type and one of the second that
+share a sentence: `Inhibition of @GENE$ by @CHEMICAL$.<tab>cpr:4`. Entities that overlap become one,
+`@CHEM-GENE$` in ChemProt, `@CHEMICAL-DISEASE$` elsewhere. A pair is related if the corpus relates it in
+either order; of several relations the first in the file counts. Between two of one type there is a row for
+each unordered pair. Where relations are between concepts (PubTator), all mentions of the two are related.
+
+`train.pairs.tsv`, beside `train.tsv`, says of each row which entities of which document it is about.
+"""
+
+import collections
+import dataclasses
+import itertools
+import os
+
+from absl import flags
+
+from common.errors import InputError, run
+from common.files import atomic_write, expand_patterns, make_directory
+from common.progress import progress
+from data_prep.annotated import read_bioc, read_chemprot, read_pubtator
+from data_prep.entity_offsets import Entity, Report
+from data_prep.sentences import join_across, load_sentence_splitter, split_paragraphs
+
+FLAGS = flags.FLAGS
+
+CHEMPROT_LABELS = ["cpr:3", "cpr:4", "cpr:5", "cpr:6", "cpr:9"]  # the groups that are evaluated
+CHEMPROT_TYPES = {"GENE-Y": "GENE", "GENE-N": "GENE"}  # whether a database has an entry for the gene
+OVERLAP_NAMES = {("CHEMICAL", "GENE"): "CHEM-GENE"}
+# Starts and ends are characters of the document's text: its paragraphs with one character between them.
+PAIRS_HEADER = "document entity1 start1 end1 text1 entity2 start2 end2 text2 sentence_start sentence_end".split()
+ONE_LINE = str.maketrans("\t\n\r", "   ")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What rows are made."""
+
+    types: tuple  # (A, B), in upper case
+    labels: dict | None = None  # relation type in lower case to label; None: each type is its own label
+    binary: bool = False  # label 1 instead
+    negative_label: str = "false"
+    mask_others: bool = False
+
+    def label(self, relation_type):
+        """The label of a relation; None if it is not one to learn."""
+        label = relation_type.translate(ONE_LINE) if self.labels is None else self.labels.get(relation_type.lower())
+        return "1" if self.binary and label is not None else label
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A pair of entities in a sentence, a span of the document."""
+
+    document_id: str
+    first: Entity
+    second: Entity
+    span: tuple
+    sentence: str
+    label: str
+
+
+@dataclasses.dataclass
+class Counts:
+    """What was made of the corpus. Relations are those that have a label."""
+
+    sentences: int = 0  # with a pair
+    without_relation: int = 0  # documents with a pair
+    labels: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # rows
+    types: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # entities
+    relations: int = 0
+    placed: int = 0  # relations with a row
+    without_entity: int = 0
+    across_sentences: int = 0
+    other_types: int = 0  # relations of other types of entities
+    several_labels: int = 0  # pairs
+
+
+def make_rows(documents, split_sentences, options, counts):
+    """Yields a Row for each pair of entities that share a sentence.
+
+    Args:
+      documents: iterable of Document.
+      split_sentences: as of `load_sentence_splitter`.
+      options: Options.
+      counts: Counts, to which is added.
+    """
+    for document in documents:
+        entities = sorted(
+            (dataclasses.replace(entity, type=_type_name(entity.type)) for entity in document.entities),
+            key=lambda entity: (entity.start, entity.end),
+        )
+        counts.types.update(entity.type for entity in entities)
+        pairs = {}  # frozenset of two ids to (sentence, entities of the sentence, first, second)
+        for sentence, inside in _sentences(document, entities, split_sentences, options.types):
+            found = _pairs(inside, options.types)
+            counts.sentences += bool(found)
+            pairs |= {frozenset((a.id, b.id)): (sentence, inside, a, b) for a, b in found}
+        counts.without_relation += bool(pairs and not document.relations)
+        labels = _label_pairs(document.relations, entities, pairs, options, counts)
+        for key, (sentence, inside, first, second) in pairs.items():
+            others = [entity for entity in inside if entity.id not in key] if options.mask_others else []
+            text = anonymize(document.text, sentence, first, second, others)
+            label = labels.get(key, options.negative_label)
+            counts.labels[label] += 1
+            yield Row(document.id, first, second, sentence, text, label)
+
+
+def _type_name(name):
+    name = "-".join(name.upper().split())
+    return CHEMPROT_TYPES.get(name, name)
+
+
+def _sentences(document, entities, split_sentences, types):
+    """Yields `(span, entities in it)` of each sentence that has any."""
+    if not set(types) <= {entity.type for entity in entities}:
+        return
+    spans = split_paragraphs(document.text, document.paragraphs, split_sentences)
+    spans = join_across(spans, [(entity.start, entity.end) for entity in entities])
+    rest = collections.deque(entities)
+    for start, end in spans:
+        inside = []
+        while rest and rest[0].start < end:
+            inside.append(rest.popleft())
+        if inside:
+            yield (start, end), inside
+
+
+def _pairs(entities, types):
+    """Pairs of an entity of the first type and one of the second, in the order of the text."""
+    firsts, seconds = ([entity for entity in entities if entity.type == name] for name in types)
+    if types[0] == types[1]:
+        return list(itertools.combinations(firsts, 2))
+    return list(itertools.product(firsts, seconds))
+
+
+def _label_pairs(relations, entities, pairs, options, counts):
+    """Returns the label of each related pair, by key, and counts the relations."""
+    by_id = {entity.id: [entity] for entity in entities}
+    by_concept = collections.defaultdict(list)
+    for entity in entities:
+        for concept in entity.concepts:
+            by_concept[concept].append(entity)
+    found = {}
+    for relation in relations:
+        label = options.label(relation.type)
+        if label is None:
+            continue
+        counts.relations += 1
+        named = by_concept if relation.of_concepts else by_id
+        firsts, seconds = named.get(relation.first), named.get(relation.second)
+        if not firsts or not seconds:
+            counts.without_entity += 1
+            continue
+        arguments = list(itertools.product(firsts, seconds))
+        keys = [key for a, b in arguments if (key := frozenset((a.id, b.id))) in pairs]
+        for key in keys:
+            found.setdefault(key, []).append(label)
+        if keys:
+            counts.placed += 1
+        elif any(sorted((a.type, b.type)) == sorted(options.types) for a, b in arguments):
+            counts.across_sentences += 1
+        else:
+            counts.other_types += 1
+    counts.several_labels += sum(len(set(labels)) > 1 for labels in found.values())
+    return {key: labels[0] for key, labels in found.items()}
+
+
+def anonymize(text, span, first, second, others):
+    """A sentence with two entities replaced by their types.
+
+    Args:
+      text: the document's.
+      span: `(start, end)` of the sentence in it.
+      first, second: the pair; one token stands for both if they overlap.
+      others: entities that become `@OTHER$`, but for those that overlap the pair; those that overlap one
+        another become one.
+
+    Returns:
+      The sentence, in one line.
+    """
+    if first.start < second.end and second.start < first.end:
+        types = (first.type, second.type)
+        name = OVERLAP_NAMES.get(types, "-".join(types))
+        spans = [(min(first.start, second.start), max(first.end, second.end), f"@{name}$")]
+    else:
+        spans = [(entity.start, entity.end, f"@{entity.type}$") for entity in (first, second)]
+    pair = list(spans)
+    for other in sorted(others, key=lambda entity: entity.start):
+        if any(other.start < end and start < other.end for start, end, _ in pair):
+            continue
+        start, end = other.start, other.end
+        if len(spans) > len(pair) and start < spans[-1][1]:
+            start, end = spans[-1][0], max(end, spans.pop()[1])
+        spans.append((start, end, "@OTHER$"))
+    parts, position = [], span[0]
+    for start, end, token in sorted(spans):
+        parts += [text[position:start], token]
+        position = end
+    return "".join([*parts, text[position : span[1]]]).translate(ONE_LINE)
+
+
+def pairs_path(output_file):
+    """`train.tsv` to `train.pairs.tsv`."""
+    return f"{os.path.splitext(output_file)[0]}.pairs.tsv"
+
+
+def write_rows(rows, counts, output_file, output_format):
+    """Writes the rows, and beside them which pairs they are about.
+
+    Args:
+      rows: iterable of Row.
+      counts: Counts, which `rows` fills in.
+      output_file: path.
+      output_format: "train": sentence, label; "test": a header, then index, sentence, label; "predict": as
+        "test", without label.
+
+    Raises:
+      InputError: no row; nothing is written.
+    """
+    header = {"train": None, "test": "index\tsentence\tlabel", "predict": "index\tsentence"}[output_format]
+    index = -1
+    with atomic_write(output_file) as file, atomic_write(pairs_path(output_file)) as pairs_file:
+        if header:
+            file.write(header + "\n")
+        pairs_file.write("\t".join(PAIRS_HEADER) + "\n")
+        for index, row in enumerate(rows):
+            columns = [row.sentence] if output_format == "predict" else [row.sentence, row.label]
+            file.write("\t".join([str(index), *columns] if header else columns) + "\n")
+            pairs_file.write("\t".join(_pair_columns(row)) + "\n")
+        if index < 0:
+            types = ", ".join(sorted(counts.types)) or "none"
+            raise InputError(f"no sentence holds a pair; expected --entity_types of those in the corpus: {types}")
+
+
+def _pair_columns(row):
+    entities = [(entity.id, entity.start, entity.end, entity.text) for entity in (row.first, row.second)]
+    return [str(value).translate(ONE_LINE) for value in (row.document_id, *entities[0], *entities[1], *row.span)]
+
+
+def summarize(report, counts, output_file, output_format):
+    """Yields the lines that tell the user what was made, and what could not be placed."""
+    predict = output_format == "predict"
+    labels = "no labels" if predict else ", ".join(f"{name} {number}" for name, number in counts.labels.most_common())
+    types = ", ".join(f"{name} {number}" for name, number in counts.types.most_common())
+    yield (
+        f"{report.documents} documents, {counts.sentences} sentences with a pair: {counts.labels.total()} rows "
+        f"({labels}) written to {output_file}, what they are about to {pairs_path(output_file)}"
+    )
+    yield (
+        f"entities: {report.entities} in place ({types}), {report.shifted} of them moved to their text; left out: "
+        f"{report.misplaced} whose text is elsewhere, {report.discontinuous} in several parts"
+    )
+    for unit, number in report.other_units.items():
+        yield f"entities: the offsets of {number} documents count {unit}"
+    if not predict:
+        yield (
+            f"relations to learn: {counts.placed} of {counts.relations} in rows; left out: "
+            f"{counts.across_sentences} across sentences, {counts.without_entity} without their entities, "
+            f"{counts.other_types} of other types, {report.not_of_two} not between two"
+        )
+        yield (
+            f"{counts.several_labels} pairs with several labels, of which the first in the file is written; "
+            f"{counts.without_relation} documents with pairs and no relation at all"
+        )
+    if report.rows_of_unknown_documents:
+        yield f"{report.rows_of_unknown_documents} rows of the tables are of documents that are not in the corpus"
+    yield from report.examples
+
+
+def define_flags():
+    flags.DEFINE_enum("input_format", None, ["chemprot", "bioc", "pubtator"], "Format of the corpus.")
+    flags.DEFINE_string("input_file", None, "The corpus (ChemProt: abstracts): paths or globs, comma-separated.")
+    flags.DEFINE_string("entities_file", None, "ChemProt's table of entities.")
+    flags.DEFINE_string("relations_file", None, "ChemProt's table of relations. None: with --output_format=predict.")
+    flags.DEFINE_string("output_file", None, "File to write; what its rows are about goes to <name>.pairs.tsv.")
+    flags.DEFINE_enum(
+        "output_format",
+        "train",
+        ["train", "test", "predict"],
+        "Columns: sentence and label (train); with a header, index, sentence and label (test) or index and sentence.",
+    )
+    flags.DEFINE_list("entity_types", None, "The two types of a pair (ChemProt: CHEMICAL,GENE), in any case.")
+    flags.DEFINE_list(
+        "labels", None, "Relations to learn, in any case. None: every one (ChemProt: cpr:3, 4, 5, 6 and 9)."
+    )
+    flags.DEFINE_bool("binary", False, "Label 1 for a pair that has one of the relations, 0 for any other.")
+    flags.DEFINE_string("negative_label", "false", "Label of a pair without relation.")
+    flags.DEFINE_bool("mask_others", False, "Replace the other entities of the sentence with @OTHER$.")
+    flags.mark_flags_as_required(["input_format", "input_file", "output_file"])
+
+
+def make_options(input_format, entity_types, labels, binary, negative_label, mask_others):
+    """Options as the flags say; raises InputError."""
+    chemprot = input_format == "chemprot"
+    types = tuple(map(_type_name, entity_types or (["CHEMICAL", "GENE"] if chemprot else [])))
+    if len(types) != 2:
+        raise InputError(f"--entity_types={','.join(types)}: {len(types)} types; expected two, as Chemical,Disease")
+    labels = labels or (CHEMPROT_LABELS if chemprot else None)
+    labels = {label.lower(): label for label in labels} if labels else None
+    return Options(types, labels, binary, "0" if binary else negative_label, mask_others)
+
+
+def make_reader(input_format, input_file, entities_file, relations_file, predict):
+    """Returns a function from a Report to an iterable of Document; raises InputError for flags that do not fit."""
+    paths = expand_patterns(input_file)
+    if input_format != "chemprot":
+        if entities_file or relations_file:
+            raise InputError("--entities_file, --relations_file: expected with --input_format=chemprot only")
+        read = {"bioc": read_bioc, "pubtator": read_pubtator}[input_format]
+        return lambda report: itertools.chain.from_iterable(read(path, report) for path in paths)
+    if len(paths) != 1 or not entities_file:
+        raise InputError("--input_format=chemprot: expected one --input_file (abstracts) and an --entities_file")
+    if not relations_file and not predict:
+        raise InputError("no --relations_file, so no labels; expected it, or --output_format=predict")
+    return lambda report: read_chemprot(paths[0], entities_file, relations_file, report)
+
+
+def _watched(documents, bar):
+    for document in documents:
+        bar.update()
+        yield document
+
+
+def main(_):
+    options = make_options(
+        FLAGS.input_format, FLAGS.entity_types, FLAGS.labels, FLAGS.binary, FLAGS.negative_label, FLAGS.mask_others
+    )
+    read_documents = make_reader(
+        FLAGS.input_format,
+        FLAGS.input_file,
+        FLAGS.entities_file,
+        FLAGS.relations_file,
+        predict=FLAGS.output_format == "predict",
+    )
+    split_sentences = load_sentence_splitter()
+    make_directory(os.path.dirname(FLAGS.output_file) or ".")
+    report, counts = Report(), Counts()
+    with progress("documents", unit="document") as bar:
+        rows = make_rows(_watched(read_documents(report), bar), split_sentences, options, counts)
+        write_rows(rows, counts, FLAGS.output_file, FLAGS.output_format)
+    print("\n".join(summarize(report, counts, FLAGS.output_file, FLAGS.output_format)))
+
+
+if __name__ == "__main__":
+    define_flags()
+    run(main)

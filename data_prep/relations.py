@@ -1,0 +1,154 @@
+"""Relation extraction data sets: sentences with two anonymized entities and a label, as the original's tsv files.
+
+    @GENE$ contributes to @DISEASE$ via NF-kB.<tab>1                   train.tsv, dev.tsv
+    index<tab>sentence<tab>label                                       test.tsv, which has a header;
+    0<tab>Variants of @GENE$ confer susceptibility to @DISEASE$.<tab>1    the label may be left out
+
+Quotation marks are characters like any other.
+"""
+
+import dataclasses
+import logging
+import os
+import re
+
+from common.errors import InputError
+from common.files import read_lines
+from data_prep.example_proto import encode_example
+
+MARKER = re.compile(r"@(?!OTHER\$)[A-Za-z-]+\$")  # what stands for one of the two entities
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A sentence and its relation; the label is None where a test file does not give it."""
+
+    index: str
+    sentence: str
+    label: str | None
+
+
+def read_examples(path, known_labels=None):
+    """Reads a file without header: sentence, tab, label a line. An empty file has no examples.
+
+    Args:
+      path: the file.
+      known_labels: the labels that may occur; None for any.
+
+    Raises:
+      InputError: a row that is not sentence and label, a label that is not known.
+    """
+    examples = []
+    for number, columns in _rows(path):
+        if len(columns) != 2:
+            raise InputError(f"{path}, line {number}: {len(columns)} columns; expected sentence, tab, label")
+        sentence, label = columns
+        _check_label(path, number, label, known_labels)
+        examples.append(Example(str(len(examples)), sentence, label))
+    return examples
+
+
+def read_test_examples(path, known_labels=None):
+    """Reads a file whose first line is a header: index, sentence and, where known, label.
+
+    The sentence is the column of that name, else the second, as in the original.
+
+    Args:
+      path: the file.
+      known_labels: the labels that may occur; None for any.
+
+    Raises:
+      InputError: no header, a row of another number of columns, a label that is not known, no example.
+    """
+    rows = _rows(path)
+    number, header = next(rows, (1, []))
+    if len(header) < 2 or header[0].isdigit():
+        raise InputError(f"{path}, line {number}: no header; expected index, sentence, label (or without label)")
+    sentence_column = header.index("sentence") if "sentence" in header else 1
+    label_column = header.index("label") if "label" in header else None
+    examples = []
+    for number, columns in rows:
+        if len(columns) != len(header):
+            raise InputError(f"{path}, line {number}: {len(columns)} columns; expected {len(header)}, as in the header")
+        label = None if label_column is None else columns[label_column]
+        if label is not None:
+            _check_label(path, number, label, known_labels)
+        examples.append(Example(columns[0], columns[sentence_column], label))
+    if not examples:
+        raise InputError(f"{path}: no example after the header; expected index, sentence, label a line")
+    return examples
+
+
+def _rows(path):
+    for number, line in read_lines(path):
+        if line:
+            yield number, line.split("\t")
+
+
+def _check_label(path, number, label, known_labels):
+    if known_labels is not None and label not in known_labels:
+        raise InputError(f"{path}, line {number}: unknown label {label!r}; expected one of {', '.join(known_labels)}")
+
+
+def find_folds(directory):
+    """The folds of a cross-validation: names of the subdirectories that are numbers, in their order.
+
+    Raises:
+      InputError: there are fewer than two, or one is missing in between.
+    """
+    names = sorted((n for n in os.listdir(directory) if n.isdigit()), key=int) if os.path.isdir(directory) else []
+    if len(names) < 2 or [int(name) for name in names] != list(range(1, len(names) + 1)):
+        found = ", ".join(names) or "none"
+        raise InputError(f"{directory}: folds {found}; expected subdirectories 1, 2, 3, ...")
+    return names
+
+
+def serialize(examples, tokenizer, labels, max_seq_length, truncate=False):
+    """Yields a record an example: `[CLS]`, the pieces, `[SEP]`.
+
+    Of a sentence that is too long, the end is cut off; where that would lose an entity, pieces on both sides of
+    the entities are. With `truncate`, the original's way, always the end. A last line of log counts what was cut.
+
+    Args:
+      examples: list of `Example`.
+      tokenizer: a `FullTokenizer`.
+      labels: the labels of the model.
+      max_seq_length: int.
+      truncate: bool.
+    """
+    room = max_seq_length - 2  # [CLS] and [SEP]
+    cut = lost = 0
+    for example in examples:
+        pieces, spans = tokenizer.tokenize_with_spans(example.sentence)
+        start = 0
+        if len(pieces) > room:
+            first, last = _entity_pieces(example.sentence, spans)
+            if last >= room and not truncate:
+                start = min(max((first + last + 1 - room) // 2, 0), len(pieces) - room)
+            cut += 1
+            lost += first < start or last >= start + room
+        tokens = ["[CLS]", *pieces[start : start + room], "[SEP]"]
+        yield encode_example(
+            {
+                "input_ids": tokenizer.convert_tokens_to_ids(tokens),
+                "input_mask": [1] * len(tokens),
+                "segment_ids": [0] * len(tokens),
+                "label_ids": [labels.index(example.label) if example.label is not None else 0],
+            }
+        )
+    if cut:
+        logging.warning("%d sentences cut to %d pieces, an entity lost in %d of them", cut, max_seq_length, lost)
+
+
+def _entity_pieces(sentence, spans):
+    """Indices of the first piece of the first and of the last piece of the last anonymized entity; 0, 0 if none."""
+    markers = list(MARKER.finditer(sentence))
+    if not markers:
+        return 0, 0
+    inside = [i for i, (start, _) in enumerate(spans) if markers[0].start() <= start < markers[-1].end()]
+    return inside[0], inside[-1]
+
+
+def labels_of(examples):
+    """The labels that occur, sorted."""
+    return sorted({example.label for example in examples if example.label is not None})

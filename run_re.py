@@ -1,0 +1,302 @@
+"""Fine-tunes and runs BERT for relation extraction (Lee et al. 2020, section 3.3).
+
+    python run_re.py --task_name=gad --do_train=true --do_eval=true --do_predict=true \
+        --vocab_file=$BIOBERT_DIR/vocab.txt --bert_config_file=$BIOBERT_DIR/bert_config.json \
+        --init_checkpoint=$BIOBERT_DIR/model.ckpt-1000000 --max_seq_length=128 --train_batch_size=32 \
+        --learning_rate=2e-5 --num_train_epochs=3.0 --do_lower_case=false --data_dir=$RE_DIR --output_dir=$OUTPUT_DIR
+
+reads `train.tsv`, `dev.tsv` and `test.tsv` of `--data_dir` and writes `eval_results.txt`, `test_results.tsv` (class
+probabilities), `test_predictions.tsv` (labels and sentences) and checkpoints. With `--cross_validation`, it does so
+for each fold `1/`, `2/`, ... of `--data_dir` and adds up the scores. Expected with BioBERT v1.1 on the first fold of
+GAD: F1 83.74 in the original's README; over ten folds 79.83 in the paper (table 7).
+"""
+
+import dataclasses
+import logging
+import os
+import statistics
+
+import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
+
+# isort: split
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+import fine_tuning
+from biocodes import re_eval
+from common import errors, files
+from common import flags as shared_flags
+from data_prep import label_map, records, relations
+from modeling import checkpoint, losses
+from modeling.heads import SequenceClassifier
+
+FLAGS = flags.FLAGS
+
+NEW_WEIGHTS = ("output_", "bert/pooler/")
+# The tasks of the original by the labels that they have; any other task has the labels of its data.
+TASKS = {
+    "gad": "binary",
+    "euadr": "binary",
+    "polysearch": "binary",
+    "mirnadisease": "binary",
+    "chemprot": "chemprot",
+    "ddi13": "ddi13",
+}
+USUAL_NEGATIVE_LABELS = ("false", "0")
+
+
+def define_flags():
+    shared_flags.define_model_flags()
+    shared_flags.define_training_flags()
+    shared_flags.define_evaluation_flags()
+    shared_flags.define_data_flags()
+    shared_flags.define_task_flags()
+    shared_flags.define_tpu_flags()
+    flags.DEFINE_string("task_name", None, f"{', '.join(TASKS)}, or any name for data with other labels.")
+    flags.DEFINE_list("labels", None, "Labels in the order of the model's outputs; default: the task's or the data's.")
+    flags.DEFINE_string("negative_label", None, "Label that says no relation; default: the task's, or false, or 0.")
+    flags.DEFINE_bool("do_train", False, "Train on train.tsv.")
+    flags.DEFINE_bool("do_eval", False, "Evaluate on dev.tsv.")
+    flags.DEFINE_bool("do_predict", False, "Classify test.tsv, and evaluate it if it has labels.")
+    flags.DEFINE_enum(
+        "long_sentences",
+        "keep_entities",
+        ["keep_entities", "truncate"],
+        "Sentences over --max_seq_length: cut so that the entities stay, or the original's way, at the end.",
+    )
+    flags.DEFINE_bool("cross_validation", False, "Do so for each of the folds 1/, 2/, ... of --data_dir.")
+    flags.mark_flag_as_required("task_name")
+
+
+@dataclasses.dataclass(frozen=True)
+class Relations:
+    """The labels of a task, in the order of the model's outputs, and the one that says no relation, or None."""
+
+    labels: list
+    negative: str | None
+
+
+def main(_):
+    if not (FLAGS.do_train or FLAGS.do_eval or FLAGS.do_predict):
+        raise errors.InputError("nothing to do: expected --do_train, --do_eval or --do_predict")
+    config, tokenizer = fine_tuning.set_up(FLAGS)
+    folds = relations.find_folds(FLAGS.data_dir) if FLAGS.cross_validation else ["."]
+
+    # All data is read before the training, so that a fault in it is found now.
+    directories = [os.path.normpath(os.path.join(FLAGS.data_dir, fold)) for fold in folds]
+    task = choose_relations(FLAGS, directories)
+    data = [read_splits(directory, task.labels, FLAGS) for directory in directories]
+    if FLAGS.cross_validation:
+        check_folds(directories, data)
+
+    results = []
+    for fold, splits in zip(folds, data, strict=True):
+        if FLAGS.cross_validation:
+            logging.info("fold %s of %d", fold, len(folds))
+            keras.backend.clear_session()
+        keras.utils.set_random_seed(FLAGS.seed)  # so that a fold alone gives the same
+        model = SequenceClassifier(config, len(task.labels))
+        model.build()
+        output_dir = os.path.normpath(os.path.join(FLAGS.output_dir, fold))
+        results.append(run(model, splits, task, tokenizer, output_dir, FLAGS))
+    if FLAGS.cross_validation and FLAGS.do_predict:
+        report = summarize(folds, results, task)
+        print("***** cross-validation *****", report, sep="\n", flush=True)
+        files.write_lines(os.path.join(FLAGS.output_dir, "cross_validation_results.txt"), [report])
+
+
+def choose_relations(values, directories):
+    """The labels of the model.
+
+    In this order: 1. `--labels`; 2. those of the task; 3. those written beside the checkpoint that is used;
+    4. those of the data.
+    """
+    task = TASKS.get(values.task_name.lower())
+    if values.labels:
+        if len(values.labels) < 2 or len(set(values.labels)) < len(values.labels):
+            raise errors.InputError(f"--labels={','.join(values.labels)}: expected two or more, each once")
+        labels, negative = values.labels, None
+    elif task:
+        labels, negative = re_eval.LABELS[task], re_eval.NEGATIVE[task]
+    else:
+        written = None
+        if not values.do_train:
+            subdirectory = os.path.basename(directories[0]) if values.cross_validation else ""
+            output_dir = os.path.join(values.output_dir, subdirectory)
+            written = fine_tuning.labels_of_checkpoint(output_dir, values.init_checkpoint)
+        labels, negative = written or labels_of_data(directories), None
+    negative = values.negative_label or negative or next((x for x in USUAL_NEGATIVE_LABELS if x in labels), None)
+    if negative is not None and negative not in labels:
+        raise errors.InputError(f"--negative_label={negative}: expected one of {', '.join(labels)}")
+    return Relations(labels, negative)
+
+
+def labels_of_data(directories):
+    """The labels that occur in the training data of all folds."""
+    paths = [os.path.join(directory, "train.tsv") for directory in directories]
+    labels = relations.labels_of([example for path in paths for example in relations.read_examples(path)])
+    if len(labels) < 2:
+        raise errors.InputError(f"{paths[0]}: labels {', '.join(labels) or '(none)'}; expected two or more")
+    return labels
+
+
+def read_splits(data_dir, labels, values):
+    """The examples to train on, evaluate and predict, those that are wanted, by name."""
+    splits = {}
+    if values.do_train:
+        path = os.path.join(data_dir, "train.tsv")
+        splits["train"] = relations.read_examples(path, labels)
+        if not splits["train"]:
+            raise errors.InputError(f"{path}: no example; expected sentence, tab, label a line")
+    if values.do_eval:
+        path = os.path.join(data_dir, "dev.tsv")
+        examples = relations.read_examples(path, labels)
+        if examples:
+            splits["eval"] = examples
+        else:
+            logging.warning("%s: empty, as in the released data; nothing to evaluate on", path)
+    if values.do_predict:
+        splits["predict"] = relations.read_test_examples(os.path.join(data_dir, "test.tsv"), labels)
+    return splits
+
+
+def check_folds(directories, data):
+    for directory, splits in zip(directories, data, strict=True):
+        if any(example.label is None for example in splits.get("predict", [])):
+            raise errors.InputError(f"{directory}/test.tsv: no column 'label'; a cross-validation needs it")
+
+
+def run(model, splits, task, tokenizer, output_dir, values):
+    """Trains, evaluates and predicts; returns true and predicted labels of the test examples."""
+    files.make_directory(output_dir)
+    features = records.label_features(tokenizer.vocab_size, len(task.labels))
+
+    def write(name):
+        serialized = relations.serialize(
+            splits[name], tokenizer, task.labels, values.max_seq_length, values.long_sentences == "truncate"
+        )
+        return records.write_record_file(serialized, os.path.join(output_dir, f"{name}.tf_record"), features)
+
+    if values.do_train:
+        fine_tuning.check_labels(output_dir, task.labels)
+        label_map.write(output_dir, task.labels)
+        data = write("train")
+        global_step = fine_tuning.fine_tune(model, relation_loss, data, data.count, output_dir, values, NEW_WEIGHTS)
+    else:
+        global_step = checkpoint.load_trained(model, output_dir, values.init_checkpoint)
+    pad_to = fine_tuning.padded_length(values)
+    if "eval" in splits:
+        probabilities, metrics = classify(model, write("eval"), values.eval_batch_size, pad_to, "eval")
+        write_evaluation(splits["eval"], probabilities, {**metrics, "global_step": global_step}, task, output_dir)
+    if "predict" not in splits:
+        return None
+    probabilities, _ = classify(model, write("predict"), values.predict_batch_size, pad_to, "predict")
+    return write_predictions(splits["predict"], probabilities, task, output_dir)
+
+
+def relation_loss(model, features, dropout_seed):
+    """The loss for `train`."""
+    logits = model(features, dropout_seed=dropout_seed)
+    return losses.sequence_loss(logits, features["label_ids"][:, 0]), {}
+
+
+def classify(model, data, batch_size, pad_to, title):
+    """Class probabilities [examples, L], and the original's metrics.
+
+    `eval_loss` is the mean over the examples, `loss` that over the batches.
+    """
+
+    def classify_batch(features):
+        logits = model(features)
+        labels = features["label_ids"][:, 0]
+        return {
+            "index": features["index"],
+            "probabilities": tf.nn.softmax(logits),
+            "losses": losses.cross_entropy(logits, labels),
+            "hits": tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels,
+        }
+
+    probabilities = [None] * data.count
+    example_losses, batch_losses, hits = [], [], 0
+    for result in fine_tuning.run_on_records(classify_batch, data, batch_size, pad_to, title):
+        for index, row in zip(result["index"], result["probabilities"], strict=True):
+            probabilities[index] = row
+        example_losses.extend(result["losses"])
+        batch_losses.append(np.mean(result["losses"]))
+        hits += int(np.sum(result["hits"]))
+    metrics = {
+        "eval_accuracy": hits / data.count,
+        "eval_loss": float(np.mean(example_losses)),
+        "loss": float(np.mean(batch_losses)),
+    }
+    return np.array(probabilities), metrics
+
+
+def write_evaluation(examples, probabilities, metrics, task, output_dir):
+    """Prints and writes the metrics on dev.tsv, `eval_results.txt`, and its scores, `eval_scores.txt`."""
+    lines = [f"{key} = {metrics[key]}" for key in sorted(metrics)]
+    print("***** eval *****", *lines, sep="\n")
+    files.write_lines(os.path.join(output_dir, "eval_results.txt"), lines)
+    write_scores(*label_pairs(examples, probabilities, task), task, "eval", output_dir)
+
+
+def write_predictions(examples, probabilities, task, output_dir):
+    """Writes `test_results.tsv` and `test_predictions.tsv`, and the scores if the examples have labels.
+
+    Returns:
+      The labels and the predicted labels, two lists.
+    """
+    rows = ("\t".join(str(probability) for probability in row) for row in probabilities)
+    files.write_lines(os.path.join(output_dir, "test_results.tsv"), rows)
+    true, predicted = label_pairs(examples, probabilities, task)
+    rows = ["index\tlabel\tpredicted\tprobability\tsentence"]
+    for example, label, row in zip(examples, predicted, probabilities, strict=True):
+        rows.append("\t".join([example.index, example.label or "", label, f"{row.max():.4f}", example.sentence]))
+    files.write_lines(os.path.join(output_dir, "test_predictions.tsv"), rows)
+    if None not in true:
+        write_scores(true, predicted, task, "predict", output_dir)
+    return true, predicted
+
+
+def label_pairs(examples, probabilities, task):
+    """True and predicted labels, two lists."""
+    return [example.label for example in examples], [task.labels[i] for i in np.argmax(probabilities, axis=1)]
+
+
+def write_scores(true, predicted, task, name, output_dir):
+    """Prints and writes the scores of `biocodes/re_eval.py`, `NAME_scores.txt`."""
+    report = re_eval.format_scores(re_eval.scores(true, predicted, task.labels, task.negative))
+    if len(task.labels) > 2:
+        report += "\n\n" + re_eval.format_class_table(true, predicted, task.labels)
+    print(f"***** {name}: scores *****", report, sep="\n", flush=True)
+    files.write_lines(os.path.join(output_dir, f"{name}_scores.txt"), [report])
+
+
+def summarize(folds, results, task):
+    """A table: the scores of each fold, their mean and standard deviation, and those of all folds as one.
+
+    Args:
+      folds: names.
+      results: for each fold its true and its predicted labels, two lists.
+      task: `Relations`.
+
+    Returns:
+      Lines of text.
+    """
+    pooled = [[label for result in results for label in result[side]] for side in (0, 1)]
+    scores = [re_eval.scores(*result, task.labels, task.negative) for result in results]
+    columns = list(scores[0])
+    rows = [(f"fold {fold}", values) for fold, values in zip(folds, scores, strict=True)]
+    for title, function in [("mean", statistics.mean), ("standard deviation", statistics.stdev)]:
+        rows.append((title, {column: function([values[column] for values in scores]) for column in columns}))
+    rows.append(("pooled", re_eval.scores(*pooled, task.labels, task.negative)))
+    lines = [f"{'':18s}" + "".join(f"{column:>13s}" for column in columns)]
+    lines += [f"{title:18s}" + "".join(f"{values[column]:13.2%}" for column in columns) for title, values in rows]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    define_flags()
+    errors.run(main)
