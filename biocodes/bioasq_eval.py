@@ -326,13 +326,14 @@ def evaluate(golden, predictions):
 
 
 def format_report(measures):
-    """The table and the evaluator's line as text; each line ends with a newline."""
+    """The table, of the types that there are questions of, and the evaluator's line; each line ends with a newline."""
     lines = [f"{'measure':<25}{'value':<22}{'percent':>8}{'questions':>11}"]
     values = []
     for title, field in MEASURES:
         value = getattr(measures, field)
         questions = getattr(measures, f"{field.split('_')[0]}_questions")
-        lines.append(f"{title:<25}{value!r:<22}{100 * value:8.2f}{questions:11}")
+        if questions:
+            lines.append(f"{title:<25}{value!r:<22}{100 * value:8.2f}{questions:11}")
         values.append(repr(value))
     return "".join(line + "\n" for line in [*lines, " ".join(values)])
 

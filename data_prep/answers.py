@@ -55,8 +55,8 @@ def predict(example, encoding, logits, options, do_lower_case):
       The text, "" for no answer; a list of dicts with `text`, `probability`, `start_logit`, `end_logit`, best first;
       and, with negative answers, the score of none less that of the best one, else None.
     """
-    if not example.words:
-        return "", [_entry("", 1.0, 0.0, 0.0)], None
+    if not encoding.windows:  # a context without text
+        return "", [_entry("", 1.0, 0.0, 0.0)], 0.0 if options.with_negative else None
     candidates = _candidates(encoding, logits, options)
     null = _null_candidate(logits) if options.with_negative else None
     if null is not None:

@@ -10,13 +10,12 @@ the seventh BioASQ.
 Dimensions: F sequence length (`[CLS]`, question, `[SEP]`, context, `[SEP]`).
 """
 
+import bisect
 import dataclasses
 import functools
 import logging
 import random
 import re
-
-import numpy as np
 
 from common.errors import InputError, name_some
 from common.files import read_json
@@ -40,6 +39,15 @@ class Example:
     answer: str | None = None
     first_word: int = -1
     last_word: int = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """A text and its words, which all questions on it share; `starts` are their first characters."""
+
+    text: str
+    words: list
+    starts: list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +85,9 @@ def read_examples(path, verbose=False):
         if question["id"] in seen:
             raise InputError(f"{path}: two questions have the id {question['id']}; expected each once")
         seen.add(question["id"])
-        example = Example(question["id"], question["question"], WORD.findall(context))
-        examples.append(example)
-        if not example.words:
-            empty.append(example.id)
+        examples.append(Example(question["id"], question["question"], context.words))
+        if not context.words:
+            empty.append(question["id"])
     _warn(path, "contexts without text, answered with nothing", empty, verbose)
     return examples
 
@@ -100,16 +107,15 @@ def read_span_examples(path, with_negative=False, verbose=False):
     """
     examples, misplaced = [], []
     for question, context in _read_questions(path):
-        words = list(WORD.finditer(context))
-        example = Example(question["id"], question["question"], [word[0] for word in words])
+        example = Example(question["id"], question["question"], context.words)
         if with_negative and _is_impossible(path, question):
             examples.append(example)
             continue
         text, start = _single_answer(path, question)
         first = last = -1
-        if 0 <= start <= len(context) - len(text):
-            first, last = _words_at(words, start, start + len(text) - 1)
-        if first < 0 or " ".join(text.split()) not in " ".join(example.words[first : last + 1]):
+        if 0 <= start <= len(context.text) - len(text):
+            first, last = _words_at(context, start, start + len(text) - 1)
+        if first < 0 or " ".join(text.split()) not in " ".join(context.words[first : last + 1]):
             misplaced.append(example.id)
             continue
         examples.append(dataclasses.replace(example, answer=text, first_word=first, last_word=last))
@@ -136,9 +142,11 @@ def read_yes_no_examples(path, balance, seed, verbose=False):
         answer = question.get("answers")
         if answer not in YES_NO:
             raise InputError(f'{path}: question {question["id"]}: answers {answer!r}; expected "yes" or "no"')
-        example = Example(question["id"], question["question"], WORD.findall(context), answer)
-        (by_answer[answer] if example.words else empty).append(example)
-    _warn(path, "contexts without text, left out", [example.id for example in empty], verbose)
+        if context.words:
+            by_answer[answer].append(Example(question["id"], question["question"], context.words, answer))
+        else:
+            empty.append(question["id"])
+    _warn(path, "contexts without text, left out", empty, verbose)
     counts = {answer: len(examples) for answer, examples in by_answer.items()}
     if not all(counts.values()):
         raise InputError(f"{path}: {counts['yes']} questions with yes, {counts['no']} with no; expected some of both")
@@ -149,7 +157,7 @@ def read_yes_no_examples(path, balance, seed, verbose=False):
 
 
 def _read_questions(path):
-    """Yields each question, a dict, with its context."""
+    """Yields each question, a dict, with its `Context`."""
     document = read_json(path, "SQuAD's layout")
     if not isinstance(document, dict) or "data" not in document:
         raise InputError(f"{path}: no key 'data'; expected SQuAD's layout")
@@ -157,16 +165,23 @@ def _read_questions(path):
     try:
         for entry in document["data"]:
             for paragraph in entry["paragraphs"]:
+                context = None
                 for question in paragraph["qas"]:
                     last_id = question["id"]
                     _check_texts(path, question["id"], question["question"], paragraph["context"])
-                    yield question, paragraph["context"]
+                    context = context or _cut_into_words(paragraph["context"])
+                    yield question, context
                     count += 1
     except (KeyError, TypeError) as error:
         place = f"after question {last_id}" if last_id else "at the first question"
         raise InputError(f"{path}: {place}: {_describe(error)}; expected SQuAD's layout") from None
     if not count:
         raise InputError(f"{path}: no question; expected SQuAD's layout with some")
+
+
+def _cut_into_words(text):
+    words = list(WORD.finditer(text))
+    return Context(text, [word[0] for word in words], [word.start() for word in words])
 
 
 def _describe(error):
@@ -201,10 +216,9 @@ def _single_answer(path, question):
     return text, start
 
 
-def _words_at(words, first_char, last_char):
+def _words_at(context, first_char, last_char):
     """Indices of the words at two characters; a space belongs to the word before it, -1 if there is none."""
-    starts = [word.start() for word in words]
-    return (int(i) - 1 for i in np.searchsorted(starts, [first_char, last_char], side="right"))
+    return (bisect.bisect_right(context.starts, char) - 1 for char in (first_char, last_char))
 
 
 def _warn(path, what, ids, verbose):

@@ -28,6 +28,16 @@ def shared():
 
 
 @pytest.fixture(scope="session")
+def sample_model(repository):
+    """The flags for a script that name the sample vocabulary and a small BERT for it."""
+    return (
+        f"--vocab_file={repository}/samples/vocab.txt",
+        f"--bert_config_file={repository}/samples/bert_config.json",
+        "--do_lower_case=false",
+    )
+
+
+@pytest.fixture(scope="session")
 def tiny_config():
     """A BERT of 1 layer x 8 for a vocabulary of 32 pieces."""
     return BertConfig.from_dict(TINY)

@@ -57,9 +57,11 @@ def test_figures_of_batch_4b1(shared, run_script):
     )
     assert (process.returncode, process.stderr) == (0, "")
     lines = process.stdout.splitlines()
-    assert lines[2].split() == ["factoid", "strict", "accuracy", "0.23076923076923078", "23.08", "39"]
-    assert lines[3].split() == ["factoid", "lenient", "accuracy", "0.5384615384615384", "53.85", "39"]
-    assert lines[4].split() == ["factoid", "MRR", "0.3491452991452992", "34.91", "39"]
+    assert [line.split() for line in lines[1:-1]] == [  # of factoid questions alone, as only those are answered
+        ["factoid", "strict", "accuracy", "0.23076923076923078", "23.08", "39"],
+        ["factoid", "lenient", "accuracy", "0.5384615384615384", "53.85", "39"],
+        ["factoid", "MRR", "0.3491452991452992", "34.91", "39"],
+    ]
     assert lines[-1] == "0.0 0.23076923076923078 0.5384615384615384 0.3491452991452992 0.0 0.0 0.0 0.0 0.0 0.0"
 
 

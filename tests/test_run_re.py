@@ -1,0 +1,199 @@
+"""run_re.py as a user runs it."""
+
+import random
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from sklearn.metrics import precision_recall_fscore_support
+
+LABELS = ["INHIBITOR", "ACTIVATOR", "false"]
+SENTENCES = {"1": "@GENE$ is associated with @DISEASE$ in {} patients .", "0": "No association of @GENE$ with {} ."}
+
+
+def probabilities(output):
+    return np.loadtxt(output / "test_results.tsv", delimiter="\t", ndmin=2)
+
+
+@pytest.fixture(scope="module")
+def data(repository, run_script, tmp_path_factory):
+    """The sample corpus as rows, its test part also as dev.tsv."""
+    directory = tmp_path_factory.mktemp("data")
+    for name, output_format in [("train", "train"), ("test", "test"), ("dev", "train")]:
+        result = run_script(
+            "-m",
+            "data_prep.relation_corpus",
+            "--input_format=pubtator",
+            f"--input_file={repository}/samples/re/{name.replace('dev', 'test')}.pubtator",
+            "--entity_types=Chemical,Gene",
+            f"--output_format={output_format}",
+            f"--output_file={directory}/{name}.tsv",
+        )
+        assert result.returncode == 0, result.stderr
+    return directory
+
+
+@pytest.fixture(scope="module")
+def trained(data, sample_model, run_script, tmp_path_factory):
+    """A model trained for a moment."""
+    output = tmp_path_factory.mktemp("output")
+    result = run_script(
+        "run_re.py",
+        "--task_name=sample",
+        "--do_train",
+        "--do_eval",
+        "--do_predict",
+        f"--labels={','.join(LABELS)}",
+        *sample_model,
+        f"--data_dir={data}",
+        f"--output_dir={output}",
+        "--num_train_epochs=3",
+        "--learning_rate=1e-3",
+        "--max_seq_length=64",
+    )
+    assert result.returncode == 0, result.stderr
+    return output, result
+
+
+def test_writes_probabilities_in_the_order_of_the_labels(trained, data):
+    output, _ = trained
+    rows = probabilities(output)
+    assert rows.shape == (161, 3)
+    np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
+    test_rows = [line.split("\t") for line in (data / "test.tsv").read_text().splitlines()[1:]]
+    header, *predictions = (line.split("\t") for line in (output / "test_predictions.tsv").read_text().splitlines())
+    assert header == ["index", "label", "predicted", "probability", "sentence"]
+    for row, test_row, prediction in zip(rows, test_rows, predictions, strict=True):
+        index, sentence, label = test_row
+        assert prediction == [index, label, LABELS[row.argmax()], f"{row.max():.4f}", sentence]
+
+
+def test_prints_the_scores_of_the_evaluation_program(trained, data, run_script):
+    output, result = trained
+    scores = run_script(
+        "biocodes/re_eval.py",
+        f"--output_path={output}/test_results.tsv",
+        f"--answer_path={data}/test.tsv",
+        f"--labels={','.join(LABELS)}",
+        "--negative_label=false",
+    )
+    assert scores.returncode == 0, scores.stderr
+    assert scores.stdout in result.stdout
+    assert (output / "predict_scores.txt").read_text() == scores.stdout
+
+
+def test_metrics_on_dev_are_those_of_its_probabilities(trained, data):
+    output, _ = trained
+    rows = probabilities(output)  # dev.tsv is test.tsv
+    true = np.array([LABELS.index(line.split("\t")[-1]) for line in (data / "dev.tsv").read_text().splitlines()])
+    pairs = (line.split(" = ") for line in (output / "eval_results.txt").read_text().splitlines())
+    metrics = {key: float(value) for key, value in pairs}
+    assert metrics["eval_accuracy"] == pytest.approx(np.mean(rows.argmax(axis=1) == true))
+    assert metrics["eval_loss"] == pytest.approx(-np.mean(np.log(rows[np.arange(len(true)), true])), rel=1e-4)
+    assert metrics["global_step"] == 48  # int(514 / 32 * 3)
+
+
+def test_predicts_a_file_without_labels(trained, data, sample_model, run_script, tmp_path):
+    output, _ = trained
+    rows = [line.split("\t")[:2] for line in (data / "test.tsv").read_text().splitlines()]
+    (tmp_path / "test.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
+    result = run_script(
+        "run_re.py",
+        "--task_name=sample",
+        "--do_predict",
+        *sample_model,
+        f"--data_dir={tmp_path}",
+        f"--init_checkpoint={output}",
+        f"--output_dir={tmp_path}/output",
+        "--max_seq_length=64",
+        "--pad_to_max_seq_length",
+        "--predict_batch_size=7",
+    )
+    assert result.returncode == 0, result.stderr
+    # Neither padding nor the size of a batch changes what a sentence is given; the labels are the checkpoint's.
+    np.testing.assert_allclose(probabilities(tmp_path / "output"), probabilities(output), atol=1e-5)
+    assert not (tmp_path / "output/predict_scores.txt").exists()
+
+
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory):
+    """Three folds as the released ones: binary labels, an empty dev.tsv."""
+    directory = tmp_path_factory.mktemp("folds")
+    rng = random.Random(1)
+    for fold in "123":
+        (directory / fold).mkdir()
+        (directory / fold / "dev.tsv").write_text("")
+        rows = [(SENTENCES[label].format(rng.randrange(99)), label) for label in rng.choices("01", k=88)]
+        train, test = rows[:64], rows[64:]
+        (directory / fold / "train.tsv").write_text("".join(f"{sentence}\t{label}\n" for sentence, label in train))
+        lines = [f"{i}\t{sentence}\t{label}\n" for i, (sentence, label) in enumerate(test)]
+        (directory / fold / "test.tsv").write_text("index\tsentence\tlabel\n" + "".join(lines))
+    return directory
+
+
+def cross_validation(folds, sample_model, output, *flags):
+    return [
+        "run_re.py",
+        "--task_name=GAD",
+        "--do_train",
+        "--do_eval",
+        "--do_predict",
+        *sample_model,
+        f"--data_dir={folds}",
+        f"--output_dir={output}",
+        "--num_train_epochs=2",
+        "--train_batch_size=16",
+        "--max_seq_length=32",
+        "--save_checkpoints_steps=4",
+        *flags,
+    ]
+
+
+def scores_of(true, predicted):
+    precision, recall, f1, _ = precision_recall_fscore_support(true, predicted, labels=["0", "1"], zero_division=0)
+    return [f1[1], recall[1], precision[1], recall[0]]
+
+
+def test_cross_validation_goes_on_after_a_kill(folds, sample_model, run_script, repository, tmp_path):
+    command = cross_validation(folds, sample_model, tmp_path, "--cross_validation")
+    process = subprocess.Popen([sys.executable, *command], cwd=repository, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "2/checkpoint").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert (tmp_path / "1/test_results.tsv").exists()
+    assert not (tmp_path / "3").exists()
+
+    result = run_script(*command)
+    assert result.returncode == 0, result.stderr
+    assert f"{tmp_path}/1 is at step 8 of 8: nothing to train" in result.stderr
+    assert f"resuming from {tmp_path}/2/model.ckpt-" in result.stderr
+    assert "dev.tsv: empty" in result.stderr
+    assert not (tmp_path / "1/eval_results.txt").exists()
+
+    # A fold alone, never stopped, is the same.
+    alone = run_script(*cross_validation(folds / "2", sample_model, tmp_path / "alone"))
+    assert alone.returncode == 0, alone.stderr
+    names = [tmp_path / "alone/test_results.tsv", tmp_path / "2/test_results.tsv"]
+    assert names[0].read_text() == names[1].read_text()
+    check_table(result.stdout, tmp_path)
+
+
+def check_table(printed, output):
+    """The table of the cross-validation against scikit-learn on the predictions of each fold."""
+    written = (output / "cross_validation_results.txt").read_text()
+    assert written in printed
+    table = {line[:18].strip(): [float(x.rstrip("%")) for x in line[18:].split()] for line in written.splitlines()[1:]}
+    pairs = []
+    for fold in "123":
+        lines = (output / fold / "test_predictions.tsv").read_text().splitlines()[1:]
+        pairs.append([[line.split("\t")[column] for line in lines] for column in (1, 2)])
+        assert table[f"fold {fold}"] == pytest.approx(100 * np.array(scores_of(*pairs[-1])), abs=0.006)
+    scores = 100 * np.array([scores_of(*pair) for pair in pairs])
+    assert table["mean"] == pytest.approx(scores.mean(axis=0), abs=0.006)
+    assert table["standard deviation"] == pytest.approx(scores.std(axis=0, ddof=1), abs=0.006)
+    pooled = [sum((pair[side] for pair in pairs), []) for side in (0, 1)]
+    assert table["pooled"] == pytest.approx(100 * np.array(scores_of(*pooled)), abs=0.006)
