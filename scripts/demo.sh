@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# From biomedical text to entity F1 on the small data in samples/, in a few minutes on 2 cores: `make demo`.
+# From biomedical text to entities, relations and answers on the small data in samples/, in a few minutes on 2
+# cores: `make demo`.
 # Each command is the one that a real corpus takes, with small numbers. Results go to demo_output/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,30 +11,57 @@ mkdir -p "$out"
 say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ %s\n' "$*"; "$@"; }
 
-say "1/5 PubMed XML to text: one sentence a line, a blank line between abstracts"
+say "1/9 PubMed XML to text: one sentence a line, a blank line between abstracts"
 run python -m data_prep.pubmed --input_file=samples/pubmed_sample.xml --output_file="$out/pubmed.txt"
 
-say "2/5 Text to pre-training records: pairs of segments, 15 % of the pieces masked"
+say "2/9 Text to pre-training records: pairs of segments, 15 % of the pieces masked"
 run python -m data_prep.create_pretraining_data --input_file="$out/pubmed.txt,samples/abstracts.txt" \
   --output_file="$out/pretraining.tfrecord" --vocab_file=samples/vocab.txt --do_lower_case=false \
   --max_seq_length=64 --max_predictions_per_seq=10 --dupe_factor=5
 
-say "3/5 Pre-training: masked language model and next sentence prediction, from random weights"
+say "3/9 Pre-training: masked language model and next sentence prediction, from random weights"
 run python run_pretraining.py --input_file="$out/pretraining.tfrecord" --output_dir="$out/pretraining" \
   --bert_config_file=samples/bert_config.json --do_train=true --do_eval=true --max_seq_length=64 \
   --max_predictions_per_seq=10 --train_batch_size=32 --num_train_steps=1000 --num_warmup_steps=100 \
   --learning_rate=1e-3 --max_eval_steps=50
 
-say "4/5 Fine-tuning for named entity recognition, from the pre-trained weights"
+say "4/9 Fine-tuning for named entity recognition, from the pre-trained weights"
+model=(--vocab_file=samples/vocab.txt --bert_config_file=samples/bert_config.json --init_checkpoint="$out/pretraining"
+  --do_lower_case=false --learning_rate=5e-4)
 run python run_ner.py --do_train=true --do_eval=true --do_predict=true --data_dir=samples/ner \
-  --vocab_file=samples/vocab.txt --bert_config_file=samples/bert_config.json \
-  --init_checkpoint="$out/pretraining" --output_dir="$out/ner" --max_seq_length=64 \
-  --num_train_epochs=15 --learning_rate=5e-4
+  "${model[@]}" --output_dir="$out/ner" --max_seq_length=64 --num_train_epochs=15
 
-say "5/5 Word-level predictions and their entity-level evaluation"
+say "5/9 Word-level predictions and their entity-level evaluation"
 run python biocodes/ner_detokenize.py --token_test_path="$out/ner/token_test.txt" \
   --label_test_path="$out/ner/label_test.txt" --answer_path=samples/ner/test.tsv --output_dir="$out/ner"
 printf '$ python biocodes/conlleval.py < %s/ner/NER_result_conll.txt\n' "$out"
 python biocodes/conlleval.py <"$out/ner/NER_result_conll.txt"
+
+say "6/9 A corpus of entities and relations to sentences, two entities anonymized in each"
+mkdir -p "$out/relations"
+for split in train test; do
+  run python -m data_prep.relation_corpus --input_format=pubtator --input_file="samples/re/$split.pubtator" \
+    --entity_types=Chemical,Gene --output_format="$split" --output_file="$out/relations/$split.tsv"
+done
+
+say "7/9 Fine-tuning for relation extraction, and its scores"
+run python run_re.py --task_name=sample --do_train=true --do_predict=true --data_dir="$out/relations" \
+  "${model[@]}" --output_dir="$out/re" --max_seq_length=64 --num_train_epochs=10
+
+say "8/9 BioASQ's questions to questions with contexts, and fine-tuning for question answering"
+mkdir -p "$out/questions"
+for split in train:training test:golden; do
+  run python -m data_prep.bioasq --input_file="samples/qa/${split#*:}.json" --question_type=factoid \
+    --split="${split%:*}" --output_file="$out/questions/${split%:*}.json"
+done
+run python run_qa.py --do_train=true --do_predict=true --train_file="$out/questions/train.json" \
+  --predict_file="$out/questions/test.json" "${model[@]}" --output_dir="$out/qa" --max_seq_length=128 \
+  --train_batch_size=16 --num_train_epochs=20
+
+say "9/9 Answers merged over the contexts of a question, and BioASQ's scores"
+run python biocodes/transform_nbset2bioasqform.py --nbest_path="$out/qa/nbest_predictions.json" \
+  --output_path="$out/qa"
+python biocodes/bioasq_eval.py --golden_path=samples/qa/golden.json \
+  --prediction_path="$out/qa/BioASQform_BioASQ-answer.json" | tee "$out/qa/bioasq_scores.txt"
 
 run python scripts/demo_summary.py "$out"

@@ -164,3 +164,71 @@ def test_pre_training_with_a_configuration_that_lacks_a_key(run_script, reposito
     (tmp_path / "x.json").write_text("{}")
     result = pretraining(run_script, repository, tmp_path, "x", f"--bert_config_file={tmp_path}/x.json")
     check_fails(result, f"{tmp_path}/x.json: key 'vocab_size' is missing")
+
+
+@pytest.fixture
+def relation_extraction(sample_model, tmp_path, run_script):
+    """Runs run_re.py on a few sentences, which a test may damage."""
+    rows = [f"sentence {i} with @GENE$ and @DISEASE$\t{i % 2}" for i in range(40)]
+    (tmp_path / "train.tsv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "test.tsv").write_text("index\tsentence\tlabel\n0\tsentence @GENE$ @DISEASE$\t1\n")
+
+    def run(*arguments):
+        fixed = [f"--data_dir={tmp_path}", f"--output_dir={tmp_path}/output", "--max_seq_length=32", "--do_train"]
+        return run_script("run_re.py", "--task_name=gad", *sample_model, *fixed, "--do_predict", *arguments)
+
+    return run
+
+
+def test_relations_with_an_unknown_label(relation_extraction, tmp_path):
+    with open(tmp_path / "train.tsv", "a") as file:
+        file.write("sentence\tcpr:3\n")
+    check_fails(relation_extraction(), f"{tmp_path}/train.tsv, line 41: unknown label 'cpr:3'; expected one of 0, 1")
+
+
+def test_relations_without_training_data(relation_extraction, tmp_path):
+    (tmp_path / "train.tsv").write_text("")
+    check_fails(relation_extraction(), f"{tmp_path}/train.tsv: no example")
+
+
+def test_relations_of_one_label(relation_extraction):
+    check_fails(relation_extraction("--labels=a"), "--labels=a: expected two or more")
+
+
+def test_a_cross_validation_without_folds(relation_extraction, tmp_path):
+    check_fails(relation_extraction("--cross_validation"), f"{tmp_path}: folds none; expected subdirectories 1, 2, 3")
+
+
+def test_relations_on_the_model_of_other_labels(relation_extraction, tmp_path):
+    assert relation_extraction("--num_train_epochs=1").returncode == 0
+    result = relation_extraction("--labels=1,0", "--num_train_epochs=2")
+    check_fails(result, "a model for the labels 0 1, but the training data has 1 0; use a new --output_dir")
+
+
+@pytest.fixture
+def question_answering(sample_model, tmp_path, run_script):
+    def run(*arguments):
+        return run_script("run_qa.py", *sample_model, f"--output_dir={tmp_path}/output", *arguments)
+
+    return run
+
+
+def test_questions_without_a_file(question_answering):
+    check_fails(question_answering("--do_train"), "--do_train without --train_file")
+
+
+def test_questions_that_leave_no_room(question_answering):
+    result = question_answering("--do_predict", "--predict_file=x", "--max_seq_length=67")
+    check_fails(result, "--max_seq_length=67 leaves no room for a context")
+
+
+def test_questions_in_another_layout(question_answering, repository, tmp_path):
+    result = question_answering("--do_predict", f"--predict_file={repository}/samples/qa/golden.json")
+    check_fails(result, "golden.json: no key 'data'; expected SQuAD's layout")
+
+
+def test_a_question_twice(question_answering, tmp_path):
+    question = {"id": "5118dd1305c10fae750000010_01", "question": "which gene?"}
+    (tmp_path / "x.json").write_text(json.dumps({"data": [{"paragraphs": [{"context": "a", "qas": [question] * 2}]}]}))
+    result = question_answering("--do_predict", f"--predict_file={tmp_path}/x.json")
+    check_fails(result, f"{tmp_path}/x.json: two questions have the id 5118dd1305c10fae750000010_01")
