@@ -52,18 +52,23 @@ def labels_of_checkpoint(output_dir, init_checkpoint, required=()):
     return None
 
 
-def check_labels(output_dir, labels):
-    """Refuses to go on training a model of other labels.
+def check_labels(labels, output_dir, init_checkpoint=None):
+    """Refuses a model of other labels, or of these in another order.
+
+    Args:
+      labels: list.
+      output_dir: where training goes on, or the checkpoint to predict with may be.
+      init_checkpoint: that to predict with if it is not there; None in training, which may start from other labels.
 
     Raises:
-      InputError: the output directory holds one.
+      InputError: the labels beside the checkpoint are others.
     """
-    newest = checkpoint.newest(output_dir)
-    written = label_map.read(output_dir) if newest else None
+    written = labels_of_checkpoint(output_dir, init_checkpoint)
     if written and written != labels:
+        newest = checkpoint.newest(output_dir)
         raise InputError(
-            f"{newest}: a model for the labels {' '.join(written)}, but the training data has {' '.join(labels)}; "
-            "use a new --output_dir"
+            f"{newest or init_checkpoint}: a model for the labels {', '.join(written)}, not {', '.join(labels)}; "
+            + ("use a new --output_dir" if newest else "use one for these")
         )
 
 
@@ -83,12 +88,13 @@ def fine_tune(model, loss_fn, data, num_examples, output_dir, values, new_weight
       The step that was reached.
 
     Raises:
-      InputError: too few examples for a step.
+      InputError: too few examples for a step, or no record.
     """
     num_train_steps = int(num_examples / values.train_batch_size * values.num_train_epochs)
-    if num_train_steps < 1:
+    if num_train_steps < 1 or not data.count:
         raise InputError(
-            f"{data.path}: {num_examples} examples make no step of {values.train_batch_size}; expected more data, "
+            f"{data.path}: {num_examples} examples, {data.count} records with text in them, make no step of "
+            f"{values.train_batch_size}; expected more data, "
             "more --num_train_epochs or a smaller --train_batch_size"
         )
     if values.init_checkpoint:

@@ -123,7 +123,7 @@ def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
     """
     if train_sentences is not None:
         labels = ner.make_label_list(train_sentences)
-        fine_tuning.check_labels(output_dir, labels)
+        fine_tuning.check_labels(labels, output_dir)
         return labels
     if written := fine_tuning.labels_of_checkpoint(output_dir, init_checkpoint, ner.REQUIRED_LABELS):
         return written

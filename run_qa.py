@@ -28,7 +28,7 @@ import fine_tuning
 from common import errors
 from common import flags as shared_flags
 from common.progress import progress
-from data_prep import answers, questions, records
+from data_prep import answers, label_map, questions, records
 from data_prep.tokenization import FullTokenizer
 from modeling import checkpoint, losses
 from modeling.heads import SequenceClassifier, SpanClassifier
@@ -86,7 +86,13 @@ def main(_):
     model = SequenceClassifier(config, len(questions.YES_NO)) if yes_no else SpanClassifier(config)
     model.build()
     pad_to = fine_tuning.padded_length(FLAGS)
+    if yes_no:
+        fine_tuning.check_labels(
+            list(questions.YES_NO), FLAGS.output_dir, None if FLAGS.do_train else FLAGS.init_checkpoint
+        )
     if FLAGS.do_train:
+        if yes_no:
+            label_map.write(FLAGS.output_dir, questions.YES_NO)
         data, _ = write_records(train_examples, "train", encoder, FLAGS.output_dir, keep_encodings=False)
         loss_fn = yes_no_loss if yes_no else span_loss_fn(padding_counts=pad_to is not None)
         # As in the original, an epoch is counted in questions, though a long context makes several records.
@@ -239,7 +245,8 @@ def predict_yes_no(model, data, examples, encodings, batch_size, pad_to, output_
         # A context without text says nothing either way.
         means = rows[start:end].mean(axis=0) if end > start else np.full(len(questions.YES_NO), 0.5)
         entries = [{"text": text, "probability": float(p)} for text, p in zip(questions.YES_NO, means, strict=True)]
-        n_best_lists[example.id] = sorted(entries, key=lambda entry: -entry["probability"])
+        # Of equal probabilities yes comes first, as in transform_nbset2bioasqform.py.
+        n_best_lists[example.id] = sorted(entries, key=lambda entry: (-entry["probability"], entry["text"] == "no"))
         predictions[example.id] = n_best_lists[example.id][0]["text"]
     answers.write_json(output_dir, "predictions.json", predictions)
     answers.write_json(output_dir, "nbest_predictions.json", n_best_lists)

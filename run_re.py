@@ -44,7 +44,6 @@ TASKS = {
     "chemprot": "chemprot",
     "ddi13": "ddi13",
 }
-USUAL_NEGATIVE_LABELS = ("false", "0")
 
 
 def define_flags():
@@ -56,7 +55,7 @@ def define_flags():
     shared_flags.define_tpu_flags()
     flags.DEFINE_string("task_name", None, f"{', '.join(TASKS)}, or any name for data with other labels.")
     flags.DEFINE_list("labels", None, "Labels in the order of the model's outputs; default: the task's or the data's.")
-    flags.DEFINE_string("negative_label", None, "Label that says no relation; default: the task's, or false, or 0.")
+    flags.DEFINE_string("negative_label", None, "Label that says no relation; default: false or 0.")
     flags.DEFINE_bool("do_train", False, "Train on train.tsv.")
     flags.DEFINE_bool("do_eval", False, "Evaluate on dev.tsv.")
     flags.DEFINE_bool("do_predict", False, "Classify test.tsv, and evaluate it if it has labels.")
@@ -83,23 +82,24 @@ def main(_):
         raise errors.InputError("nothing to do: expected --do_train, --do_eval or --do_predict")
     config, tokenizer = fine_tuning.set_up(FLAGS)
     folds = relations.find_folds(FLAGS.data_dir) if FLAGS.cross_validation else ["."]
-
+    data_dirs, output_dirs = (
+        [os.path.normpath(os.path.join(directory, fold)) for fold in folds]
+        for directory in (FLAGS.data_dir, FLAGS.output_dir)
+    )
     # All data is read before the training, so that a fault in it is found now.
-    directories = [os.path.normpath(os.path.join(FLAGS.data_dir, fold)) for fold in folds]
-    task = choose_relations(FLAGS, directories)
-    data = [read_splits(directory, task.labels, FLAGS) for directory in directories]
+    trained = None if FLAGS.do_train else fine_tuning.labels_of_checkpoint(output_dirs[0], FLAGS.init_checkpoint)
+    task = choose_relations(FLAGS.task_name, FLAGS.labels, FLAGS.negative_label, trained, data_dirs)
+    data = [read_splits(path, task.labels, FLAGS.do_train, FLAGS.do_eval, FLAGS.do_predict) for path in data_dirs]
     if FLAGS.cross_validation:
-        check_folds(directories, data)
+        check_folds(data_dirs, data)
 
     results = []
-    for fold, splits in zip(folds, data, strict=True):
-        if FLAGS.cross_validation:
-            logging.info("fold %s of %d", fold, len(folds))
-            keras.backend.clear_session()
+    for splits, output_dir in zip(data, output_dirs, strict=True):
+        logging.info("%s: labels %s", output_dir, ", ".join(task.labels))
+        keras.backend.clear_session()
         keras.utils.set_random_seed(FLAGS.seed)  # so that a fold alone gives the same
         model = SequenceClassifier(config, len(task.labels))
         model.build()
-        output_dir = os.path.normpath(os.path.join(FLAGS.output_dir, fold))
         results.append(run(model, splits, task, tokenizer, output_dir, FLAGS))
     if FLAGS.cross_validation and FLAGS.do_predict:
         report = summarize(folds, results, task)
@@ -107,57 +107,50 @@ def main(_):
         files.write_lines(os.path.join(FLAGS.output_dir, "cross_validation_results.txt"), [report])
 
 
-def choose_relations(values, directories):
+def choose_relations(task_name, labels, negative, trained, data_dirs):
     """The labels of the model.
 
-    In this order: 1. `--labels`; 2. those of the task; 3. those written beside the checkpoint that is used;
+    In this order: 1. `labels`, as given; 2. those of the task; 3. `trained`, those of the checkpoint that is used;
     4. those of the data.
+
+    Raises:
+      InputError: fewer than two labels, one of them twice, or a negative label that is none of them.
     """
-    task = TASKS.get(values.task_name.lower())
-    if values.labels:
-        if len(values.labels) < 2 or len(set(values.labels)) < len(values.labels):
-            raise errors.InputError(f"--labels={','.join(values.labels)}: expected two or more, each once")
-        labels, negative = values.labels, None
-    elif task:
-        labels, negative = re_eval.LABELS[task], re_eval.NEGATIVE[task]
-    else:
-        written = None
-        if not values.do_train:
-            subdirectory = os.path.basename(directories[0]) if values.cross_validation else ""
-            output_dir = os.path.join(values.output_dir, subdirectory)
-            written = fine_tuning.labels_of_checkpoint(output_dir, values.init_checkpoint)
-        labels, negative = written or labels_of_data(directories), None
-    negative = values.negative_label or negative or next((x for x in USUAL_NEGATIVE_LABELS if x in labels), None)
+    task = TASKS.get(task_name.lower())
+    labels = labels or (re_eval.LABELS[task] if task else None) or trained or labels_of_data(data_dirs)
+    if len(labels) < 2 or len(set(labels)) < len(labels):
+        raise errors.InputError(f"--labels={','.join(labels)}: expected two or more, each once")
+    negative = negative or re_eval.usual_negative(labels)
     if negative is not None and negative not in labels:
         raise errors.InputError(f"--negative_label={negative}: expected one of {', '.join(labels)}")
     return Relations(labels, negative)
 
 
-def labels_of_data(directories):
+def labels_of_data(data_dirs):
     """The labels that occur in the training data of all folds."""
-    paths = [os.path.join(directory, "train.tsv") for directory in directories]
+    paths = [os.path.join(directory, "train.tsv") for directory in data_dirs]
     labels = relations.labels_of([example for path in paths for example in relations.read_examples(path)])
     if len(labels) < 2:
         raise errors.InputError(f"{paths[0]}: labels {', '.join(labels) or '(none)'}; expected two or more")
     return labels
 
 
-def read_splits(data_dir, labels, values):
+def read_splits(data_dir, labels, train, eval, predict):
     """The examples to train on, evaluate and predict, those that are wanted, by name."""
     splits = {}
-    if values.do_train:
+    if train:
         path = os.path.join(data_dir, "train.tsv")
         splits["train"] = relations.read_examples(path, labels)
         if not splits["train"]:
             raise errors.InputError(f"{path}: no example; expected sentence, tab, label a line")
-    if values.do_eval:
+    if eval:
         path = os.path.join(data_dir, "dev.tsv")
         examples = relations.read_examples(path, labels)
         if examples:
             splits["eval"] = examples
         else:
             logging.warning("%s: empty, as in the released data; nothing to evaluate on", path)
-    if values.do_predict:
+    if predict:
         splits["predict"] = relations.read_test_examples(os.path.join(data_dir, "test.tsv"), labels)
     return splits
 
@@ -179,8 +172,8 @@ def run(model, splits, task, tokenizer, output_dir, values):
         )
         return records.write_record_file(serialized, os.path.join(output_dir, f"{name}.tf_record"), features)
 
+    fine_tuning.check_labels(task.labels, output_dir, None if values.do_train else values.init_checkpoint)
     if values.do_train:
-        fine_tuning.check_labels(output_dir, task.labels)
         label_map.write(output_dir, task.labels)
         data = write("train")
         global_step = fine_tuning.fine_tune(model, relation_loss, data, data.count, output_dir, values, NEW_WEIGHTS)
@@ -267,9 +260,7 @@ def label_pairs(examples, probabilities, task):
 
 def write_scores(true, predicted, task, name, output_dir):
     """Prints and writes the scores of `biocodes/re_eval.py`, `NAME_scores.txt`."""
-    report = re_eval.format_scores(re_eval.scores(true, predicted, task.labels, task.negative))
-    if len(task.labels) > 2:
-        report += "\n\n" + re_eval.format_class_table(true, predicted, task.labels)
+    report = re_eval.format_report(true, predicted, task.labels, task.negative)
     print(f"***** {name}: scores *****", report, sep="\n", flush=True)
     files.write_lines(os.path.join(output_dir, f"{name}_scores.txt"), [report])
 

@@ -36,6 +36,7 @@ import sys
 
 TYPES = ("yesno", "factoid", "list", "summary")
 MAX_FACTOID_ANSWERS = 5  # by the rules of the challenge
+EXPECTED = "a golden file of BioASQ or answers in its form"
 LISTED_IDS = 5  # how many ids a warning names
 
 
@@ -89,12 +90,14 @@ def read_json(path):
     with open(path, "rb") as file:
         content = file.read()
     try:
-        return json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}, line {line}: invalid UTF-8; expected UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: malformed JSON: {error.msg}") from None
+    except RecursionError:
+        raise DataError(f"{path}: nested too deeply; expected {EXPECTED}") from None
 
 
 def read_questions(path):

@@ -78,7 +78,8 @@ def read_lines(path):
     with open(path, "rb") as file:
         for number, raw in enumerate(file, 1):
             try:
-                lines.append(raw.decode("utf-8").rstrip("\n").removesuffix("\r"))
+                encoding = "utf-8-sig" if number == 1 else "utf-8"
+                lines.append(raw.decode(encoding).rstrip("\n").removesuffix("\r"))
             except UnicodeDecodeError:
                 raise DataError(f"{path}, line {number}: invalid UTF-8; expected UTF-8 text") from None
     return lines

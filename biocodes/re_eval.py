@@ -13,18 +13,19 @@ not depend on which labels occur in the answers.
 """
 
 import argparse
+import collections
 import sys
 
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
-# Labels of each task in the order of the model's classes, and the one that says "no relation".
+# Labels of each task in the order of the model's classes.
 LABELS = {
     "binary": ["0", "1"],
     "chemprot": ["cpr:3", "cpr:4", "cpr:5", "cpr:6", "cpr:9", "false"],
     "ddi13": ["advise", "effect", "mechanism", "int", "false"],
 }
-NEGATIVE = {"binary": "0", "chemprot": "false", "ddi13": "false"}
+USUAL_NEGATIVES = ("false", "0")
 
 LABEL_COLUMN = "label"
 # Probabilities are written with about 7 digits; whatever misses 1 by more than this is no distribution.
@@ -49,7 +50,7 @@ def read_rows(path):
     with open(path, "rb") as file:
         for number, raw in enumerate(file, 1):
             try:
-                line = raw.decode("utf-8").rstrip("\n").removesuffix("\r")
+                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\n").removesuffix("\r")
             except UnicodeDecodeError:
                 raise DataError(f"{path}, line {number}: invalid UTF-8; expected UTF-8 text") from None
             if line:
@@ -136,6 +137,11 @@ def check_counts(answers, predicted, answer_path, output_path):
 # Scores
 
 
+def usual_negative(labels):
+    """The label that means no relation where nothing else is said: `false`, else `0`, else None."""
+    return next((label for label in USUAL_NEGATIVES if label in labels), None)
+
+
 def scores(true, predicted, labels, negative):
     """The scores of a task.
 
@@ -166,13 +172,20 @@ def format_scores(results):
     return "\n".join(f"{name:11s} : {value:.2%}" for name, value in results.items())
 
 
+def format_report(true, predicted, labels, negative):
+    """The scores and, with more than two labels, a table of the classes; arguments as of `scores`."""
+    report = format_scores(scores(true, predicted, labels, negative))
+    return f"{report}\n\n{format_class_table(true, predicted, labels)}" if len(labels) > 2 else report
+
+
 def format_class_table(true, predicted, labels):
     """A table of precision, recall, F1 and number of examples of each label; arguments as of `scores`."""
-    columns = precision_recall_fscore_support(true, predicted, labels=labels, average=None, zero_division=0)
+    columns = precision_recall_fscore_support(true, predicted, labels=labels, average=None, zero_division=0)[:3]
+    counts = collections.Counter(true)
     width = max(len("class"), *map(len, labels))
     lines = [f"{'class':{width}s} {'precision':>10s} {'recall':>10s} {'f1 score':>10s} {'support':>10s}"]
-    for label, precision, recall, f1, support in zip(labels, *columns, strict=True):
-        lines.append(f"{label:{width}s} {precision:10.2%} {recall:10.2%} {f1:10.2%} {support:10d}")
+    for label, precision, recall, f1 in zip(labels, *columns, strict=True):
+        lines.append(f"{label:{width}s} {precision:10.2%} {recall:10.2%} {f1:10.2%} {counts[label]:10d}")
     return "\n".join(lines)
 
 
@@ -194,7 +207,7 @@ def choose_labels(task, labels, negative):
         if negative is not None:
             raise DataError(f"--negative_label={negative}: only with --labels; a --task has its own negative label")
         task = task or "binary"
-        return LABELS[task], NEGATIVE[task]
+        return LABELS[task], usual_negative(LABELS[task])
     if task is not None:
         raise DataError(f"--task={task} and --labels={labels}: expected one of them")
     names = labels.split(",")
@@ -202,7 +215,7 @@ def choose_labels(task, labels, negative):
         raise DataError(f"--labels={labels}: expected two or more different labels, separated by commas")
     if negative is not None and negative not in names:
         raise DataError(f"--negative_label={negative}: expected one of --labels, {', '.join(names)}")
-    return names, negative
+    return names, negative or usual_negative(names)
 
 
 def parse_arguments():
@@ -211,7 +224,7 @@ def parse_arguments():
     parser.add_argument("--answer_path", required=True, help="test.tsv with labels")
     parser.add_argument("--task", choices=LABELS, help="default: binary")
     parser.add_argument("--labels", help="in place of --task: labels in the order of the columns, comma-separated")
-    parser.add_argument("--negative_label", help="the one of --labels that stays out of the micro average")
+    parser.add_argument("--negative_label", help="of --labels, out of the average; default: false or 0")
     return parser.parse_args()
 
 
@@ -227,9 +240,7 @@ def main():
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}")
-    print(format_scores(scores(answers, predicted, labels, negative)))
-    if labels != LABELS["binary"]:
-        print("", format_class_table(answers, predicted, labels), sep="\n")
+    print(format_report(answers, predicted, labels, negative))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ MAX_TEXT = 100  # characters
 MAX_FACTOID_ANSWERS = 5  # by the rules of the challenge
 MAX_WITH_PROBABILITY = 20
 IDEAL_ANSWER = "Dummy"  # the form wants one
+EXPECTED = "nbest_predictions.json of run_qa.py"
 LISTED_IDS = 5  # how many ids a warning names
 
 
@@ -62,12 +63,14 @@ def read_json(path):
     with open(path, "rb") as file:
         content = file.read()
     try:
-        return json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}, line {line}: invalid UTF-8; expected UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: malformed JSON: {error.msg}") from None
+    except RecursionError:
+        raise DataError(f"{path}: nested too deeply; expected {EXPECTED}") from None
 
 
 def _is_answer(entry):
@@ -221,7 +224,9 @@ def transform(questions, question_type="factoid", threshold=0.42):
 
 
 def output_paths(output_path):
-    """The two files' names, for a directory or the name of the first."""
+    """The two files' names, for a directory or the name of the first; raises DataError if it is empty."""
+    if not output_path:
+        raise DataError("--output_path is empty; expected a directory or a file name")
     if os.path.isdir(output_path):
         name = "BioASQform_BioASQ-answer.json"
         return os.path.join(output_path, name), os.path.join(output_path, f"WithProb_{name}")

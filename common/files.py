@@ -11,7 +11,8 @@ from common.errors import InputError
 def read_lines(path):
     """Yields `(line_number, line)` of a UTF-8 text file, from 1, without line endings.
 
-    Only `\\n` and `\\r\\n` end a line, so that Unicode separators inside a field stay in it.
+    Only `\\n` and `\\r\\n` end a line, so that Unicode separators inside a field stay in it. A byte order mark at the
+    start, as spreadsheets write it, is left out.
 
     Raises:
       InputError: the file is missing, unreadable or not UTF-8 (with the line).
@@ -20,7 +21,7 @@ def read_lines(path):
         with open(path, "rb") as file:
             for number, raw in enumerate(file, 1):
                 try:
-                    line = raw.decode("utf-8")
+                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:
                     raise InputError(
                         f"{path}, line {number}: invalid UTF-8 (byte {error.start + 1} of the line); "
@@ -45,6 +46,8 @@ def read_json(path, expected):
         return json.loads("\n".join(line for _, line in read_lines(path)))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg}); expected {expected}") from None
+    except RecursionError:
+        raise InputError(f"{path}: nested too deeply; expected {expected}") from None
 
 
 @contextlib.contextmanager

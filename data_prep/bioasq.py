@@ -9,19 +9,20 @@ A paragraph is a question with one context: a snippet or, with `--context=abstra
 the snippet is from, as in the files released with BioBERT. An id is the question's id, `_` and a number from 000.
 
 For training, the exact answers are looked for in the contexts. What has no answer is left out: BioBERT (Lee et al.,
-2019) drops the same, about 30 % of the factoid questions. A file for testing keeps every question with a context.
+2020) drops the same, about 30 % of the factoid questions. A file for testing keeps every question.
 """
 
 import dataclasses
 import functools
 import json
+import os
 import re
 import unicodedata
 
 from absl import flags, logging
 
 from common.errors import InputError, name_some, run
-from common.files import atomic_write, expand_patterns, read_json
+from common.files import atomic_write, expand_patterns, make_directory, read_json
 from common.progress import progress
 from data_prep.pubmed import read_files
 
@@ -289,7 +290,9 @@ def make_paragraphs(questions, split, abstracts, report):
         report.contexts += len(contexts)
         if not contexts:
             report.without_context.append(question.id)
-            continue
+            if split == "train":
+                continue
+            contexts = [""]  # so that it is answered, with nothing, and counts
         labels = label_contexts(question, contexts, report) if split == "train" else [[{}] for _ in contexts]
         number = 0
         for context, entries in zip(contexts, labels, strict=False):
@@ -322,7 +325,8 @@ def format_report(report, question_type, split):
         return f"{len(ids)} ({len(ids) / report.questions:.1%})"
 
     lines = [f"{question_type} questions: {report.questions}, used: {report.used}"]
-    lines.append(f"  dropped without context: {share(report.without_context)}")
+    action = "dropped" if split == "train" else "with an empty context,"
+    lines.append(f"  {action} without any snippet: {share(report.without_context)}")
     if split == "train":
         lines.append(f"  dropped without usable exact answer: {share(report.without_exact_answer)}")
         lines.append(
@@ -356,6 +360,7 @@ def load_abstracts(context, patterns, questions):
 
 
 def main(_):
+    make_directory(os.path.dirname(FLAGS.output_file) or ".")
     questions, repeated = read_questions(expand_patterns(FLAGS.input_file))
     warn("given again with the same content, used once", repeated)
     selected = [question for question in questions if question.type == FLAGS.question_type]
@@ -365,7 +370,8 @@ def main(_):
     abstracts = load_abstracts(FLAGS.context, FLAGS.abstracts_file, selected)
     report = Report()
     paragraphs = list(make_paragraphs(selected, FLAGS.split, abstracts, report))
-    warn("without any snippet, left out", report.without_context)
+    action = "left out" if FLAGS.split == "train" else "written with an empty context"
+    warn(f"without any snippet, {action}", report.without_context)
     warn("with a missing, blank or unusable exact answer, left out", report.without_exact_answer)
     print(format_report(report, FLAGS.question_type, FLAGS.split))
     if not paragraphs:

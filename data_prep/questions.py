@@ -11,6 +11,7 @@ Dimensions: F sequence length (`[CLS]`, question, `[SEP]`, context, `[SEP]`).
 """
 
 import bisect
+import collections
 import dataclasses
 import functools
 import logging
@@ -120,6 +121,7 @@ def read_span_examples(path, with_negative=False, verbose=False):
             continue
         examples.append(dataclasses.replace(example, answer=text, first_word=first, last_word=last))
     _warn(path, "answers are not where answer_start says, left out", misplaced, verbose)
+    _warn_of_repeated_ids(path, examples, verbose)
     if not examples:
         raise InputError(f"{path}: no question with an answer to train on")
     return examples
@@ -147,6 +149,7 @@ def read_yes_no_examples(path, balance, seed, verbose=False):
         else:
             empty.append(question["id"])
     _warn(path, "contexts without text, left out", empty, verbose)
+    _warn_of_repeated_ids(path, by_answer["no"] + by_answer["yes"], verbose)
     counts = {answer: len(examples) for answer, examples in by_answer.items()}
     if not all(counts.values()):
         raise InputError(f"{path}: {counts['yes']} questions with yes, {counts['no']} with no; expected some of both")
@@ -209,6 +212,7 @@ def _single_answer(path, question):
     if not isinstance(answers, list) or len(answers) != 1:
         found = len(answers) if isinstance(answers, list) else repr(answers)
         hint = " (or --version_2_with_negative)" if question.get("is_impossible") else ""
+        hint = " (or --question_type=yesno)" if answers in YES_NO else hint
         raise InputError(f"{where}: {found} answers; for training expected exactly 1{hint}")
     text, start = (answers[0].get(key) if isinstance(answers[0], dict) else None for key in ("text", "answer_start"))
     if not isinstance(text, str) or not text or not isinstance(start, int):
@@ -224,6 +228,11 @@ def _words_at(context, first_char, last_char):
 def _warn(path, what, ids, verbose):
     if ids:
         logging.warning("%s: %s: %s", path, what, name_some(ids, None if verbose else 5))
+
+
+def _warn_of_repeated_ids(path, examples, verbose):
+    counts = collections.Counter(example.id for example in examples)
+    _warn(path, "ids of several questions, all trained on", [x for x in counts if counts[x] > 1], verbose)
 
 
 # Pieces, windows and records

@@ -30,6 +30,7 @@ from data_prep.sentences import join_across, load_sentence_splitter, split_parag
 
 FLAGS = flags.FLAGS
 
+NEGATIVE_LABEL = "false"
 CHEMPROT_LABELS = ["cpr:3", "cpr:4", "cpr:5", "cpr:6", "cpr:9"]  # the groups that are evaluated
 CHEMPROT_TYPES = {"GENE-Y": "GENE", "GENE-N": "GENE"}  # whether a database has an entry for the gene
 OVERLAP_NAMES = {("CHEMICAL", "GENE"): "CHEM-GENE"}
@@ -45,7 +46,7 @@ class Options:
     types: tuple  # (A, B), in upper case
     labels: dict | None = None  # relation type in lower case to label; None: each type is its own label
     binary: bool = False  # label 1 instead
-    negative_label: str = "false"
+    negative_label: str = NEGATIVE_LABEL
     mask_others: bool = False
 
     def label(self, relation_type):
@@ -74,6 +75,7 @@ class Counts:
     without_relation: int = 0  # documents with a pair
     labels: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # rows
     types: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # entities
+    relation_types: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # of all relations
     relations: int = 0
     placed: int = 0  # relations with a row
     without_entity: int = 0
@@ -149,6 +151,7 @@ def _label_pairs(relations, entities, pairs, options, counts):
             by_concept[concept].append(entity)
     found = {}
     for relation in relations:
+        counts.relation_types[relation.type] += 1
         label = options.label(relation.type)
         if label is None:
             continue
@@ -222,7 +225,7 @@ def write_rows(rows, counts, output_file, output_format):
         "test", without label.
 
     Raises:
-      InputError: no row; nothing is written.
+      InputError: no row, or relations of which none is to be learned; nothing is written.
     """
     header = {"train": None, "test": "index\tsentence\tlabel", "predict": "index\tsentence"}[output_format]
     index = -1
@@ -237,6 +240,9 @@ def write_rows(rows, counts, output_file, output_format):
         if index < 0:
             types = ", ".join(sorted(counts.types)) or "none"
             raise InputError(f"no sentence holds a pair; expected --entity_types of those in the corpus: {types}")
+        if counts.relation_types and not counts.relations:
+            types = ", ".join(sorted(counts.relation_types))
+            raise InputError(f"no relation has a label to learn; expected --labels of those in the corpus: {types}")
 
 
 def _pair_columns(row):
@@ -291,7 +297,7 @@ def define_flags():
         "labels", None, "Relations to learn, in any case. None: every one (ChemProt: cpr:3, 4, 5, 6 and 9)."
     )
     flags.DEFINE_bool("binary", False, "Label 1 for a pair that has one of the relations, 0 for any other.")
-    flags.DEFINE_string("negative_label", "false", "Label of a pair without relation.")
+    flags.DEFINE_string("negative_label", NEGATIVE_LABEL, "Label of a pair without relation.")
     flags.DEFINE_bool("mask_others", False, "Replace the other entities of the sentence with @OTHER$.")
     flags.mark_flags_as_required(["input_format", "input_file", "output_file"])
 
@@ -302,6 +308,10 @@ def make_options(input_format, entity_types, labels, binary, negative_label, mas
     types = tuple(map(_type_name, entity_types or (["CHEMICAL", "GENE"] if chemprot else [])))
     if len(types) != 2:
         raise InputError(f"--entity_types={','.join(types)}: {len(types)} types; expected two, as Chemical,Disease")
+    if binary and negative_label != NEGATIVE_LABEL:
+        raise InputError(
+            f"--negative_label={negative_label} with --binary: its labels are 0 and 1; expected one of the flags"
+        )
     labels = labels or (CHEMPROT_LABELS if chemprot else None)
     labels = {label.lower(): label for label in labels} if labels else None
     return Options(types, labels, binary, "0" if binary else negative_label, mask_others)

@@ -16,7 +16,7 @@ from common.errors import InputError
 from common.files import read_lines
 from data_prep.example_proto import encode_example
 
-MARKER = re.compile(r"@(?!OTHER\$)[A-Za-z-]+\$")  # what stands for one of the two entities
+MARKER = re.compile(r"@(?!OTHER\$)[^\s@$]+\$")  # what stands for one of the two entities
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +42,8 @@ def read_examples(path, known_labels=None):
     for number, columns in _rows(path):
         if len(columns) != 2:
             raise InputError(f"{path}, line {number}: {len(columns)} columns; expected sentence, tab, label")
+        if number == 1 and [column.lower() for column in columns] == ["sentence", "label"]:
+            raise InputError(f"{path}, line 1: a header; expected none in a file to train or evaluate on")
         sentence, label = columns
         _check_label(path, number, label, known_labels)
         examples.append(Example(str(len(examples)), sentence, label))
@@ -49,9 +51,7 @@ def read_examples(path, known_labels=None):
 
 
 def read_test_examples(path, known_labels=None):
-    """Reads a file whose first line is a header: index, sentence and, where known, label.
-
-    The sentence is the column of that name, else the second, as in the original.
+    """Reads a file whose first line is a header: index, sentence and, where known, label, in any order and case.
 
     Args:
       path: the file.
@@ -62,10 +62,14 @@ def read_test_examples(path, known_labels=None):
     """
     rows = _rows(path)
     number, header = next(rows, (1, []))
-    if len(header) < 2 or header[0].isdigit():
-        raise InputError(f"{path}, line {number}: no header; expected index, sentence, label (or without label)")
-    sentence_column = header.index("sentence") if "sentence" in header else 1
-    label_column = header.index("label") if "label" in header else None
+    columns_by_name = {name.strip().lower(): column for column, name in enumerate(header)}
+    if "sentence" not in columns_by_name:
+        raise InputError(
+            f"{path}, line {number}: no column 'sentence' in the header {' '.join(header)[:80]!r}; expected index, "
+            "sentence, label (or without label)"
+        )
+    sentence_column, label_column = columns_by_name["sentence"], columns_by_name.get("label")
+    index_column = columns_by_name.get("index")
     examples = []
     for number, columns in rows:
         if len(columns) != len(header):
@@ -73,7 +77,8 @@ def read_test_examples(path, known_labels=None):
         label = None if label_column is None else columns[label_column]
         if label is not None:
             _check_label(path, number, label, known_labels)
-        examples.append(Example(columns[0], columns[sentence_column], label))
+        index = str(len(examples)) if index_column is None else columns[index_column]
+        examples.append(Example(index, columns[sentence_column], label))
     if not examples:
         raise InputError(f"{path}: no example after the header; expected index, sentence, label a line")
     return examples
@@ -96,10 +101,11 @@ def find_folds(directory):
     Raises:
       InputError: there are fewer than two, or one is missing in between.
     """
-    names = sorted((n for n in os.listdir(directory) if n.isdigit()), key=int) if os.path.isdir(directory) else []
+    found = os.listdir(directory) if os.path.isdir(directory) else []
+    folds = (n for n in found if re.fullmatch("[0-9]+", n) and os.path.isdir(os.path.join(directory, n)))
+    names = sorted(folds, key=int)
     if len(names) < 2 or [int(name) for name in names] != list(range(1, len(names) + 1)):
-        found = ", ".join(names) or "none"
-        raise InputError(f"{directory}: folds {found}; expected subdirectories 1, 2, 3, ...")
+        raise InputError(f"{directory}: folds {', '.join(names) or 'none'}; expected subdirectories 1, 2, 3, ...")
     return names
 
 

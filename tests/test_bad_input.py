@@ -111,12 +111,12 @@ def test_an_output_directory_with_a_model_for_other_labels(ner, data):
     assert ner("do_predict=false", "do_eval=false").returncode == 0
     for path in data.iterdir():
         path.write_text(path.read_text().replace("\tB\n", "\tB-x\n").replace("\tI\n", "\tI-x\n"))
-    check_fails(ner(), "a model for the labels [PAD] B I O X [CLS] [SEP], but the training data has [PAD] B-x I-x O X")
+    check_fails(ner(), "a model for the labels [PAD], B, I, O, X, [CLS], [SEP], not [PAD], B-x, I-x, O, X")
 
 
 def test_too_little_data_for_a_step(ner, data):
     (data / "train_dev.tsv").write_text("a\tB\nb\tO\n")
-    check_fails(ner(), "1 examples make no step of 32; expected more data")
+    check_fails(ner(), "1 examples, 1 records with text in them, make no step of 32; expected more data")
 
 
 def test_a_full_disk_while_records_are_written(ner, tmp_path):
@@ -202,7 +202,7 @@ def test_a_cross_validation_without_folds(relation_extraction, tmp_path):
 def test_relations_on_the_model_of_other_labels(relation_extraction, tmp_path):
     assert relation_extraction("--num_train_epochs=1").returncode == 0
     result = relation_extraction("--labels=1,0", "--num_train_epochs=2")
-    check_fails(result, "a model for the labels 0 1, but the training data has 1 0; use a new --output_dir")
+    check_fails(result, "a model for the labels 0, 1, not 1, 0; use a new --output_dir")
 
 
 @pytest.fixture
@@ -225,6 +225,14 @@ def test_questions_that_leave_no_room(question_answering):
 def test_questions_in_another_layout(question_answering, repository, tmp_path):
     result = question_answering("--do_predict", f"--predict_file={repository}/samples/qa/golden.json")
     check_fails(result, "golden.json: no key 'data'; expected SQuAD's layout")
+
+
+def test_questions_on_contexts_that_the_tokenizer_empties(question_answering, tmp_path):
+    entry = {"id": "a", "question": "which?", "answers": [{"text": "\u200b", "answer_start": 0}]}
+    paragraphs = [{"context": "\u200b", "qas": [{**entry, "id": str(i)}]} for i in range(40)]
+    (tmp_path / "x.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
+    result = question_answering("--do_train", f"--train_file={tmp_path}/x.json")
+    check_fails(result, "40 examples, 0 records with text in them")
 
 
 def test_a_question_twice(question_answering, tmp_path):

@@ -188,7 +188,7 @@ def test_factoid_training(build, paragraphs):
     ]
     assert result.stdout == (
         "factoid questions: 6, used: 2\n"
-        "  dropped without context: 1 (16.7%)\n"
+        "  dropped without any snippet: 1 (16.7%)\n"
         "  dropped without usable exact answer: 2 (33.3%)\n"
         "  dropped as unanswerable, the answer being in none of their contexts: 1 (16.7%)\n"
         "contexts: 8, used: 3\n"
@@ -248,9 +248,10 @@ def test_test_file_keeps_all_questions_and_has_no_answers(build, paragraphs, que
         {"context": "a", "qas": [{"id": f"{IDS[0]}_000", "question": "Which 0?"}]},
         {"context": "b", "qas": [{"id": f"{IDS[0]}_001", "question": "Which 0?"}]},
         {"context": "c", "qas": [{"id": f"{IDS[1]}_000", "question": "Which 1?"}]},
+        *({"context": "", "qas": [{"id": f"{IDS[i]}_000", "question": f"Which {i}?"}]} for i in range(2, 8)),
     ]
     # A warning names five.
-    assert f"without any snippet, left out: 6 ({', '.join(IDS[2:7])}, ...)" in result.stderr
+    assert f"without any snippet, written with an empty context: 6 ({', '.join(IDS[2:7])}, ...)" in result.stderr
     assert "unanswerable" not in result.stdout
 
 

@@ -96,6 +96,17 @@ def test_two_questions_of_one_id(tmp_path):
         questions.read_examples(path)
 
 
+def test_two_questions_of_one_id_are_both_trained_on(tmp_path, caplog):
+    path = squad(tmp_path, ("aa", question(answer("aa", 0))), ("bb", question(answer("bb", 0))))
+    assert [example.words for example in questions.read_span_examples(path)] == [["aa"], ["bb"]]
+    assert "ids of several questions, all trained on: 1 (q1)" in caplog.text
+
+
+def test_a_yes_no_file_as_one_of_spans(tmp_path):
+    with pytest.raises(InputError, match="question q1: 'yes' answers; .* --question_type=yesno"):
+        questions.read_span_examples(squad(tmp_path, ("aa", question("yes"))))
+
+
 def test_training_takes_one_answer_each(tmp_path):
     path = squad(tmp_path, ("aa bb", question(answer("aa", 0) + answer("bb", 3))))
     with pytest.raises(InputError, match="question q1: 2 answers; for training expected exactly 1"):

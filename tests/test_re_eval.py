@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
-from biocodes.re_eval import LABELS, NEGATIVE, format_scores, main, scores
+from biocodes.re_eval import LABELS, format_scores, main, scores, usual_negative
 
 PROGRAM = "biocodes/re_eval.py"
 HEADER = "index\tsentence\tlabel\n"
@@ -128,8 +128,18 @@ def test_two_own_labels_have_a_specificity(evaluate):
         result_text([named[label] for label in BINARY_PREDICTED], ["yes", "no"]),
         answer_text([named[label] for label in BINARY_TRUE]),
     )
-    assert evaluate(*files, "--labels=yes,no", "--negative_label=no").stdout.startswith(BINARY_LINES + "\nclass ")
+    assert evaluate(*files, "--labels=yes,no", "--negative_label=no").stdout == BINARY_LINES
     assert "specificity" not in evaluate(*files, "--labels=yes,no").stdout
+
+
+def test_no_example_right(evaluate):
+    files = result_text(["b", "a"], ["a", "b", "c"]), answer_text(["a", "b"])
+    lines = evaluate(*files, "--labels=a,b,c", "--negative_label=c").stdout.splitlines()
+    assert [line.split() for line in lines[-3:]] == [
+        ["a", "0.00%", "0.00%", "0.00%", "1"],
+        ["b", "0.00%", "0.00%", "0.00%", "1"],
+        ["c", "0.00%", "0.00%", "0.00%", "0"],
+    ]
 
 
 @pytest.mark.parametrize("label", ["0", "1"])
@@ -144,7 +154,7 @@ def test_one_class_only_has_scores_without_warnings(run_program, label):
 
 def test_functions_for_other_programs():
     assert LABELS["binary"] == ["0", "1"]
-    assert NEGATIVE == {"binary": "0", "chemprot": "false", "ddi13": "false"}
+    assert [usual_negative(labels) for labels in LABELS.values()] == ["0", "false", "false"]
     result = scores(BINARY_TRUE, BINARY_PREDICTED, ["0", "1"], "0")
     assert result == pytest.approx({"f1 score": 2 / 3, "recall": 0.75, "precision": 0.6, "specificity": 2 / 3})
     assert format_scores(result) + "\n" == BINARY_LINES

@@ -55,6 +55,7 @@ def test_an_empty_file_has_no_examples(tmp_path):
     [
         ("a\n", "line 1: 1 columns; expected sentence, tab, label"),
         ("a\t1\n0\tb\t1\n", "line 2: 3 columns"),
+        ("Sentence\tLabel\na\t1\n", "line 1: a header; expected none"),
         ("a\t2\n", "line 1: unknown label '2'; expected one of 0, 1"),
     ],
 )
@@ -67,15 +68,16 @@ def test_test_rows_with_and_without_labels(tmp_path):
     with_labels = write(tmp_path, "index\tsentence\tlabel\n7\ta\t1\n8\tb\t0\n")
     assert relations.read_test_examples(with_labels) == [Example("7", "a", "1"), Example("8", "b", "0")]
     assert relations.read_test_examples(write(tmp_path, "index\tsentence\n7\ta\n")) == [Example("7", "a", None)]
-    # The original takes the second column, whatever the header calls it.
-    assert relations.read_test_examples(write(tmp_path, "id\ttext\n7\ta\n")) == [Example("7", "a", None)]
+    # As a spreadsheet may save it: a byte order mark, capitals, another order.
+    other = write(tmp_path, "\ufeffLabel\tSentence\tIndex\r\n1\ta\t7\r\n")
+    assert relations.read_test_examples(other) == [Example("7", "a", "1")]
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("0\ta\t1\n1\tb\t0\n", "line 1: no header"),
-        ("", "line 1: no header"),
+        ("0\ta\t1\n1\tb\t0\n", "line 1: no column 'sentence' in the header '0 a 1'"),
+        ("", "line 1: no column 'sentence'"),
         ("index\tsentence\tlabel\n", "no example after the header"),
         ("index\tsentence\tlabel\n0\ta\n", "line 2: 2 columns; expected 3"),
         ("index\tsentence\tlabel\n0\ta\tx\n", "line 2: unknown label 'x'"),
@@ -89,6 +91,9 @@ def test_a_wrong_test_file_is_an_error(tmp_path, text, message):
 def test_folds_are_in_the_order_of_their_numbers(tmp_path):
     for name in ["10", *"123456789", "notes"]:
         (tmp_path / name).mkdir()
+    assert relations.find_folds(tmp_path) == [*"123456789", "10"]
+    (tmp_path / "²").mkdir()
+    (tmp_path / "11").write_text("")
     assert relations.find_folds(tmp_path) == [*"123456789", "10"]
     (tmp_path / "3").rmdir()
     with pytest.raises(InputError, match="expected subdirectories 1, 2, 3"):
@@ -107,6 +112,17 @@ def test_a_long_sentence_keeps_its_entities():
     sentence = "a b c d @GENE$ e @DISEASE$ f g @OTHER$"
     assert tokens_of(sentence, 7) == "[CLS] d @GENE$ e @DISEASE$ f [SEP]"
     assert tokens_of(sentence, 7, truncate=True) == "[CLS] a b c d @GENE$ [SEP]"
+
+
+@pytest.mark.parametrize("entity", ["@DRUG_N$", "@IL2$", "@GENE_OR_GENE_PRODUCT$", "@CHEM-GENE$"])
+def test_any_type_of_entity_is_kept(entity):
+    class AnyWords(Words):
+        def convert_tokens_to_ids(self, tokens):
+            return super().convert_tokens_to_ids(["@GENE$" if token == entity else token for token in tokens])
+
+    (record,) = relations.serialize([Example("0", f"a b c {entity}", None)], AnyWords(), ["0", "1"], 4)
+    ids = tf.train.Example.FromString(record).features.feature["input_ids"].int64_list.value
+    assert list(ids) == [0, 7, 2, 1]  # [CLS] c entity [SEP]
 
 
 def test_labels_become_their_index():

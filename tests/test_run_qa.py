@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from data_prep import label_map
+
 RESULTS = ("predictions.json", "nbest_predictions.json")
 
 
@@ -110,7 +112,6 @@ def trained(repository, sample_model, run_script, tmp_path_factory):
 
 def test_the_second_stage_starts_from_the_head_of_the_first(trained):
     _, results = trained
-    assert "initialized, not in the checkpoint: cls/squad/output_weights" not in results["factoid"].stderr
     assert "loaded: cls/squad/output_weights" in results["list"].stderr
     assert "initialized, not in the checkpoint: output_weights" in results["yesno"].stderr
 
@@ -137,6 +138,17 @@ def test_a_yes_no_question_has_two_probabilities(trained):
         assert {entry["text"] for entry in n_best[name]} == {"yes", "no"}
         assert sum(entry["probability"] for entry in n_best[name]) == pytest.approx(1)
         assert found == max(n_best[name], key=lambda entry: entry["probability"])["text"]
+
+
+def test_a_model_of_other_labels_does_not_answer_yes_or_no(trained, sample_model, run_script, tmp_path):
+    base, _ = trained
+    command = ["run_qa.py", "--question_type=yesno", *sample_model, f"--output_dir={tmp_path}", "--do_predict"]
+    label_map.write(tmp_path, ["1", "0"])
+    for part in (base / "yesno").glob("model.ckpt-*"):
+        (tmp_path / part.name).write_bytes(part.read_bytes())
+    result = run_script(*command, f"--predict_file={base}/yesno-test.json")
+    assert result.returncode == 1
+    assert "a model for the labels 1, 0, not no, yes; use a new --output_dir" in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("kind", "questions"), [("factoid", 40), ("list", 12), ("yesno", 20)])

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import precision_recall_fscore_support
 
+import run_re
+
 LABELS = ["INHIBITOR", "ACTIVATOR", "false"]
 SENTENCES = {"1": "@GENE$ is associated with @DISEASE$ in {} patients .", "0": "No association of @GENE$ with {} ."}
 
@@ -93,6 +95,37 @@ def test_metrics_on_dev_are_those_of_its_probabilities(trained, data):
     assert metrics["eval_accuracy"] == pytest.approx(np.mean(rows.argmax(axis=1) == true))
     assert metrics["eval_loss"] == pytest.approx(-np.mean(np.log(rows[np.arange(len(true)), true])), rel=1e-4)
     assert metrics["global_step"] == 48  # int(514 / 32 * 3)
+
+
+@pytest.mark.parametrize(
+    ("task_name", "labels"),
+    [
+        *((name, ["0", "1"]) for name in ("gad", "EUADR", "polysearch", "miRNADisease")),
+        ("ChemProt", ["cpr:3", "cpr:4", "cpr:5", "cpr:6", "cpr:9", "false"]),
+        ("ddi13", ["advise", "effect", "mechanism", "int", "false"]),
+    ],
+)
+def test_the_original_s_tasks(task_name, labels):
+    task = run_re.choose_relations(task_name, None, None, trained=["x", "y"], data_dirs=[])
+    assert (task.labels, task.negative) == (labels, labels[-1] if "false" in labels else "0")
+
+
+def test_labels_are_those_given_then_those_trained_then_those_of_the_data(tmp_path):
+    (tmp_path / "train.tsv").write_text("a\tup\nb\tdown\nc\tup\n")
+    options = {"trained": ["x", "y"], "data_dirs": [tmp_path]}
+    assert run_re.choose_relations("gad", ["no", "yes"], "no", **options) == run_re.Relations(["no", "yes"], "no")
+    assert run_re.choose_relations("own", None, None, **options) == run_re.Relations(["x", "y"], None)
+    options["trained"] = None
+    assert run_re.choose_relations("own", None, None, **options) == run_re.Relations(["down", "up"], None)
+
+
+@pytest.mark.parametrize("flags", ["--labels=ACTIVATOR,INHIBITOR,false", "--task_name=ddi13"])
+def test_a_model_of_other_labels_is_refused(trained, data, sample_model, run_script, tmp_path, flags):
+    command = ["run_re.py", "--task_name=sample", "--do_eval", *sample_model, f"--data_dir={tmp_path}"]
+    (tmp_path / "dev.tsv").write_text("")
+    result = run_script(*command, f"--output_dir={tmp_path}", f"--init_checkpoint={trained[0]}", flags)
+    assert result.returncode == 1
+    assert "a model for the labels INHIBITOR, ACTIVATOR, false, not " in result.stderr.splitlines()[-1]
 
 
 def test_predicts_a_file_without_labels(trained, data, sample_model, run_script, tmp_path):
