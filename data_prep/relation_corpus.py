@@ -225,7 +225,7 @@ def write_rows(rows, counts, output_file, output_format):
         "test", without label.
 
     Raises:
-      InputError: no row, or relations of which none is to be learned; nothing is written.
+      InputError: no row, or for training relations of which none is to be learned; nothing is written.
     """
     header = {"train": None, "test": "index\tsentence\tlabel", "predict": "index\tsentence"}[output_format]
     index = -1
@@ -240,7 +240,7 @@ def write_rows(rows, counts, output_file, output_format):
         if index < 0:
             types = ", ".join(sorted(counts.types)) or "none"
             raise InputError(f"no sentence holds a pair; expected --entity_types of those in the corpus: {types}")
-        if counts.relation_types and not counts.relations:
+        if output_format == "train" and counts.relation_types and not counts.relations:
             types = ", ".join(sorted(counts.relation_types))
             raise InputError(f"no relation has a label to learn; expected --labels of those in the corpus: {types}")
 

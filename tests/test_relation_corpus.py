@@ -232,6 +232,18 @@ def test_nothing_is_written_without_a_pair(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_labels_that_no_relation_has(tmp_path):
+    doc, counts = document("<T1:CHEMICAL A> <T2:GENE B>.", [Relation("cpr:2", "T1", "T2")]), Counts()
+    with pytest.raises(InputError, match=r"no relation has a label to learn; expected --labels .* corpus: cpr:2"):
+        write_rows(make_rows([doc], at_periods, CHEMICAL_GENE, counts), counts, str(tmp_path / "out.tsv"), "train")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_binary_labels_are_not_named():
+    with pytest.raises(InputError, match="--negative_label=none with --binary"):
+        make_options("bioc", ["A", "B"], None, True, "none", False)
+
+
 @pytest.mark.parametrize(
     ("path", "pairs"), [("a.b/train.tsv", "a.b/train.pairs.tsv"), ("a.b/train", "a.b/train.pairs.tsv")]
 )
