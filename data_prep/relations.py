@@ -112,28 +112,25 @@ def find_folds(directory):
 def serialize(examples, tokenizer, labels, max_seq_length, truncate=False):
     """Yields a record an example: `[CLS]`, the pieces, `[SEP]`.
 
-    Of a sentence that is too long, the end is cut off; where that would lose an entity, pieces on both sides of
-    the entities are. With `truncate`, the original's way, always the end. A last line of log counts what was cut.
+    A sentence that is too long is cut as of `cut`. A last line of log counts those.
 
     Args:
       examples: list of `Example`.
       tokenizer: a `FullTokenizer`.
       labels: the labels of the model.
       max_seq_length: int.
-      truncate: bool.
+      truncate: the original's way, cut off the end, the entities with it.
     """
     room = max_seq_length - 2  # [CLS] and [SEP]
-    cut = lost = 0
+    long = lost = 0
     for example in examples:
         pieces, spans = tokenizer.tokenize_with_spans(example.sentence)
-        start = 0
         if len(pieces) > room:
             first, last = _entity_pieces(example.sentence, spans)
-            if last >= room and not truncate:
-                start = min(max((first + last + 1 - room) // 2, 0), len(pieces) - room)
-            cut += 1
-            lost += first < start or last >= start + room
-        tokens = ["[CLS]", *pieces[start : start + room], "[SEP]"]
+            pieces = pieces[:room] if truncate else cut(pieces, room, first, last)
+            long += 1
+            lost += truncate and last >= room
+        tokens = ["[CLS]", *pieces, "[SEP]"]
         yield encode_example(
             {
                 "input_ids": tokenizer.convert_tokens_to_ids(tokens),
@@ -142,8 +139,31 @@ def serialize(examples, tokenizer, labels, max_seq_length, truncate=False):
                 "label_ids": [labels.index(example.label) if example.label is not None else 0],
             }
         )
-    if cut:
-        logging.warning("%d sentences cut to %d pieces, an entity lost in %d of them", cut, max_seq_length, lost)
+    if long:
+        logging.warning("%d sentences cut to %d pieces, an entity lost in %d of them", long, max_seq_length, lost)
+
+
+def cut(pieces, room, first, last):
+    """Cuts a sentence so that its entities stay, which are at the pieces `first` to `last`.
+
+    In this order: 1. the end is cut off; 2. where that would lose an entity, both sides of the two; 3. where they are
+    too far apart for that, also the middle between them.
+
+    Args:
+      pieces: list, longer than `room`.
+      room: how many may stay.
+      first, last: indices.
+
+    Returns:
+      `room` pieces.
+    """
+    if last < room:
+        return pieces[:room]
+    if last - first < room:
+        start = min(max((first + last + 1 - room) // 2, 0), len(pieces) - room)
+        return pieces[start : start + room]
+    half = room // 2
+    return pieces[first : first + half] + pieces[last + 1 - (room - half) : last + 1]
 
 
 def _entity_pieces(sentence, spans):

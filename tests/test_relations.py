@@ -114,6 +114,11 @@ def test_a_long_sentence_keeps_its_entities():
     assert tokens_of(sentence, 7, truncate=True) == "[CLS] a b c d @GENE$ [SEP]"
 
 
+def test_entities_far_apart_stay_without_the_middle():
+    sentence = "a @GENE$ b c d e f @DISEASE$ g"
+    assert tokens_of(sentence, 7) == "[CLS] @GENE$ b e f @DISEASE$ [SEP]"
+
+
 @pytest.mark.parametrize("entity", ["@DRUG_N$", "@IL2$", "@GENE_OR_GENE_PRODUCT$", "@CHEM-GENE$"])
 def test_any_type_of_entity_is_kept(entity):
     class AnyWords(Words):
@@ -137,4 +142,6 @@ def test_cut_sentences_are_counted(caplog):
     sentences = ["a b c @GENE$ d @DISEASE$", "@GENE$ a b c d e f @DISEASE$", "a"]
     examples = [Example(str(i), sentence, "0") for i, sentence in enumerate(sentences)]
     list(relations.serialize(examples, Words(), ["0", "1"], 6))
-    assert "2 sentences cut to 6 pieces, an entity lost in 1 of them" in caplog.text
+    assert "2 sentences cut to 6 pieces, an entity lost in 0 of them" in caplog.text
+    list(relations.serialize(examples, Words(), ["0", "1"], 6, truncate=True))
+    assert "2 sentences cut to 6 pieces, an entity lost in 2 of them" in caplog.text
