@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import hashlib
 import json
 import os
 
@@ -90,18 +91,32 @@ def make_directory(path):
         raise InputError(f"{path}: cannot write output there ({error.strerror})") from None
 
 
-def expand_patterns(patterns):
+def expand_patterns(patterns, list_files=None):
     """The files that a comma-separated list of paths and glob patterns means, in the order given.
+
+    Args:
+      patterns: str.
+      list_files: a function from a path, also of a directory, to the files it stands for; None: files alone count.
 
     Raises:
       InputError: a pattern that matches no file.
     """
     files = []
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        matches = sorted(path for path in glob.glob(pattern) if os.path.isfile(path))
+        matches = sorted(path for path in glob.glob(pattern) if os.path.isfile(path) or list_files)
         if not matches:
             raise InputError(f"{pattern}: no such file; expected paths or patterns, separated by commas")
-        files += matches
+        for path in matches:
+            files += list_files(path) if list_files else [path]
     if not files:
         raise InputError(f"{patterns!r}: names no file; expected paths or patterns, separated by commas")
     return files
+
+
+def sha256(path):
+    """The SHA-256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

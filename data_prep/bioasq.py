@@ -24,7 +24,7 @@ from absl import flags, logging
 from common.errors import InputError, name_some, run
 from common.files import atomic_write, expand_patterns, make_directory, read_json
 from common.progress import progress
-from data_prep.pubmed import read_files
+from data_prep.pubmed_xml import Options, read_files
 
 FLAGS = flags.FLAGS
 
@@ -133,9 +133,9 @@ def read_abstracts(paths, pmids):
     """Reads the title and abstract, as one string, of the articles in `pmids` that have an abstract: pmid -> text."""
     with progress("PubMed", unit="record") as bar:
         return {
-            record.pmid: " ".join([record.title, *record.abstract])
-            for record in read_files(paths, bar)
-            if record.pmid in pmids and record.abstract
+            pmid: " ".join(document.paragraphs)
+            for document in read_files(paths, Options(), bar)
+            if (pmid := document.id.removeprefix("pubmed:")) in pmids and not document.left_out
         }
 
 

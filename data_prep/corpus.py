@@ -76,6 +76,16 @@ class TextFiles:
                     yield self.paths[number], offset, line
                     offset += len(line)
 
+    def line_start(self, offset):
+        """Returns where the first line begins that begins at `offset` or later; the size if there is none."""
+        number = bisect.bisect_right(self.ends, offset)
+        file_start = self.ends[number - 1] if number else 0
+        if offset in (file_start, self.size):
+            return offset
+        with open(self.paths[number], "rb") as file:
+            file.seek(offset - file_start - 1)
+            return offset + len(file.readline()) - 1
+
     def document_start(self, offset):
         """Returns where the first document begins that an empty line at `offset` or later precedes.
 
@@ -83,14 +93,7 @@ class TextFiles:
         """
         if offset == 0:
             return 0
-        number = bisect.bisect_right(self.ends, offset)
-        file_start = self.ends[number - 1] if number else 0
-        position = offset
-        if offset > file_start:
-            with open(self.paths[number], "rb") as file:
-                file.seek(offset - file_start - 1)
-                # To the next start of a line: the line that `offset` lies in belongs to what is before.
-                position += len(file.readline()) - 1
+        position = self.line_start(offset)
         for _, _, line in self.lines(position, self.size):
             position += len(line)
             if not line.decode("utf-8", "ignore").strip():
@@ -109,12 +112,13 @@ class TextFiles:
         )
 
 
-def decode_line(path, offset, line, invalid_utf8):
+def decode_line(path, offset, line, invalid_utf8, number=None):
     """Decodes a line.
 
     Args:
       path, offset, line: as of `TextFiles.lines`.
       invalid_utf8: "error", or "drop" to leave out the bytes that are not UTF-8.
+      number: of the line, from 1; None to count when it is needed.
 
     Returns:
       (text, dropped): str without white space around it; how many bytes were left out.
@@ -129,7 +133,7 @@ def decode_line(path, offset, line, invalid_utf8):
             text = line.decode("utf-8", "ignore")
             return text.strip(), len(line) - len(text.encode("utf-8"))
         raise InputError(
-            f"{path}, line {_line_number(path, offset)}: invalid UTF-8 (byte {error.start + 1} of the line); "
+            f"{path}, line {number or _line_number(path, offset)}: invalid UTF-8 (byte {error.start + 1} of the line); "
             "expected UTF-8 text, or --invalid_utf8=drop to leave such bytes out"
         ) from None
 

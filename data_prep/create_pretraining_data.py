@@ -11,11 +11,9 @@ time that it is gone through (`--dupe_factor`); with `--num_shards`, those of on
         --vocab_file=vocab.txt --do_lower_case=False --num_shards=100 --num_processes=8
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import functools
-import multiprocessing
 import os
 import random
 
@@ -26,6 +24,7 @@ from absl import flags, logging
 
 from common.errors import InputError, run
 from common.files import expand_patterns, make_directory
+from common.parallel import map_processes
 from common.progress import progress
 from data_prep.corpus import Counts, TextFiles, read_corpus
 from data_prep.fast_tokenization import FastTokenizer
@@ -60,8 +59,7 @@ def create_pretraining_data(input_files, output_files, settings):
     """
     text = TextFiles(input_files)
     _make_directories(output_files)
-    rng = random.Random(settings.random_seed)
-    records, counts = _make_records(text, (0, text.size), settings, rng, progress)
+    records, counts = make_records(text.lines(0, text.size), random.Random(settings.random_seed), settings, text.size)
     _check_documents(counts, input_files)
     with progress("writing", total=len(records), unit="record") as bar:
         write_records(records, output_files, bar.update)
@@ -95,53 +93,50 @@ def create_shards(input_files, output_prefix, num_shards, settings, num_processe
     make = functools.partial(_write_shard, text=text, names=names, settings=settings)
     counts = Counts()
     with progress("shards", total=num_shards, unit="shard") as bar:
-        for shard_counts in _map(make, num_shards, num_processes):
+        for shard_counts in map_processes(make, range(num_shards), num_processes):
             counts += shard_counts
             bar.update()
     _check_documents(counts, input_files)
     return counts
 
 
-def _map(function, number, num_processes):
-    """Yields `function(i)` for i below `number`, as they are done."""
-    if num_processes == 1:
-        yield from map(function, range(number))
-        return
-    # TensorFlow's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    executor = concurrent.futures.ProcessPoolExecutor(min(num_processes, number), mp_context=context)
-    try:
-        futures = [executor.submit(function, i) for i in range(number)]
-        for future in concurrent.futures.as_completed(futures):
-            yield future.result()
-    except concurrent.futures.process.BrokenProcessPool:
-        raise InputError(
-            "a worker process was killed, probably for want of memory; expected fewer --num_processes or "
-            "more --num_shards"
-        ) from None
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
 def _write_shard(index, text, names, settings):
     """Writes one shard and returns its `Counts`."""
-    # A text as seed: the same generator in every Python version, and no two shards of nearby seeds alike.
-    rng = random.Random(f"{settings.random_seed} {index}")
     part = text.part(index, len(names))
-    records, counts = _make_records(text, part, settings, rng)
+    records, counts = make_records(text.lines(*part), shard_generator(settings.random_seed, index), settings)
     write_records(records, names[index : index + 1])
     counts.files = 1
     return counts
 
 
-def _make_records(text, part, settings, rng, bar=None):
-    """Reads a part of the text and makes its records; returns `(records, Counts)`. `bar` is None or `progress`."""
+def shard_generator(seed, index):
+    """Returns the random generator of a shard."""
+    # A text as seed: the same generator in every Python version, and no two shards of nearby seeds alike.
+    return random.Random(f"{seed} {index}")
+
+
+def make_records(lines, rng, settings, size=None):
+    """Makes the records of one pool of text, in memory.
+
+    Args:
+      lines: iterable as of `TextFiles.lines`; none for no records.
+      rng: random.Random.
+      settings: `Settings`.
+      size: bytes of all lines, to show progress; None to show none.
+
+    Returns:
+      (records, counts): list of serialized records; `Counts`.
+
+    Raises:
+      InputError: unfit text or vocabulary.
+    """
     options = settings.options
     tokenizer = _tokenizer(settings.vocab_file, settings.do_lower_case)
     counts = Counts()
-    with _progress(bar, "reading", part[1] - part[0], "B") as advance:
+    shown = size is not None
+    with _progress(shown, "reading", size, "B") as advance:
         corpus = read_corpus(
-            _watched(text.lines(*part), advance),
+            _watched(lines, advance),
             tokenizer,
             options.max_pieces,
             counts,
@@ -149,7 +144,7 @@ def _make_records(text, part, settings, rng, bar=None):
             settings.split_long_lines,
         )
     total = options.dupe_factor * len(corpus.documents)
-    with _progress(bar, "making records", total, "document") as advance:
+    with _progress(shown, "making records", total, "document") as advance:
         records, counts.record_pieces = create_records(corpus, Vocabulary(tokenizer.vocab), options, rng, advance)
     counts.records = len(records)
     return records, counts
@@ -161,13 +156,13 @@ def _tokenizer(vocab_file, do_lower_case):
 
 
 @contextlib.contextmanager
-def _progress(bar, title, total, unit):
-    """Gives a function that advances a progress bar; one that does nothing where `bar` is None."""
-    if bar is None:
-        yield lambda step=1: None
+def _progress(shown, title, total, unit):
+    """Gives a function that advances a progress bar, or does nothing where none is to be shown."""
+    if shown:
+        with progress(title, total=total, unit=unit) as bar:
+            yield bar.update
     else:
-        with bar(title, total=total, unit=unit) as shown:
-            yield shown.update
+        yield lambda step=1: None
 
 
 def _watched(lines, advance):
@@ -207,13 +202,8 @@ def warn_of_losses(counts, options):
         )
 
 
-def define_flags():
-    flags.DEFINE_string("input_file", None, "Text files: paths and patterns, separated by commas.")
-    flags.DEFINE_string(
-        "output_file",
-        None,
-        "TFRecord files, separated by commas; with --num_shards, what their names begin with.",
-    )
+def define_record_flags():
+    """Defines the flags that say how records are made of text."""
     flags.DEFINE_string("vocab_file", None, "vocab.txt of the model.")
     flags.DEFINE_bool("do_lower_case", True, "Lower-case and strip accents: true for uncased models.")
     flags.DEFINE_integer("max_seq_length", 128, "Pieces a sequence, special ones included.", lower_bound=5)
@@ -223,14 +213,37 @@ def define_flags():
     flags.DEFINE_float("masked_lm_prob", 0.15, "Share of the pieces to mask.", lower_bound=0, upper_bound=1)
     flags.DEFINE_float("short_seq_prob", 0.1, "Share of the documents to cut shorter.", lower_bound=0, upper_bound=1)
     flags.DEFINE_bool("do_whole_word_mask", False, "Mask all pieces of a word or none.")
-    flags.DEFINE_integer(
-        "num_shards", 0, "Part the text into so many files, each made alone; 0: one pool.", lower_bound=0
-    )
-    flags.DEFINE_integer("num_processes", 1, "Shards made at a time; needs --num_shards.", lower_bound=1)
     flags.DEFINE_enum("invalid_utf8", "error", ["error", "drop"], "What to do with bytes that are not UTF-8.")
     flags.DEFINE_bool(
         "split_long_lines", False, "Cut lines longer than a sequence into segments of the length of sentences."
     )
+
+
+def record_settings(values):
+    """Returns the `Settings` that the flags of `define_record_flags` mean."""
+    options = Options(**{field.name: values[field.name].value for field in dataclasses.fields(Options)})
+    return Settings(
+        values.vocab_file,
+        values.do_lower_case,
+        values.random_seed,
+        values.invalid_utf8,
+        values.split_long_lines,
+        options,
+    )
+
+
+def define_flags():
+    define_record_flags()
+    flags.DEFINE_string("input_file", None, "Text files: paths and patterns, separated by commas.")
+    flags.DEFINE_string(
+        "output_file",
+        None,
+        "TFRecord files, separated by commas; with --num_shards, what their names begin with.",
+    )
+    flags.DEFINE_integer(
+        "num_shards", 0, "Part the text into so many files, each made alone; 0: one pool.", lower_bound=0
+    )
+    flags.DEFINE_integer("num_processes", 1, "Shards made at a time; needs --num_shards.", lower_bound=1)
     flags.mark_flags_as_required(["input_file", "output_file", "vocab_file"])
 
 
@@ -244,25 +257,17 @@ def main(_):
         raise InputError(f"--num_processes={values.num_processes} works on shards; expected --num_shards as well")
     if values.num_shards and len(output_files) > 1:
         raise InputError(f"--output_file={values.output_file}: expected one prefix with --num_shards")
-    options = Options(**{field.name: values[field.name].value for field in dataclasses.fields(Options)})
-    settings = Settings(
-        values.vocab_file,
-        values.do_lower_case,
-        values.random_seed,
-        values.invalid_utf8,
-        values.split_long_lines,
-        options,
-    )
+    settings = record_settings(values)
     if values.num_shards:
         counts = create_shards(input_files, output_files[0], values.num_shards, settings, values.num_processes)
     else:
         counts = create_pretraining_data(input_files, output_files, settings)
-    warn_of_losses(counts, options)
-    fill = counts.record_pieces / counts.records
+    warn_of_losses(counts, settings.options)
+    fill, length = counts.record_pieces / counts.records, settings.options.max_seq_length
     print(
         f"{counts.documents:,} documents, {counts.lines:,} lines, {counts.pieces:,} pieces: wrote "
         f"{counts.records:,} instances to {counts.files:,} file{'s' * (counts.files > 1)}, "
-        f"{fill:.1f} of {options.max_seq_length} positions filled ({fill / options.max_seq_length:.1%})"
+        f"{fill:.1f} of {length} positions filled ({fill / length:.1%})"
     )
 
 

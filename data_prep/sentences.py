@@ -1,17 +1,46 @@
 """Where the sentences of a text are, in characters of it."""
 
 import bisect
+import re
 import sys
 
 from common.errors import InputError
 
+SPLITTERS = ("nupunkt", "blingfire", "none")
 
-def load_sentence_splitter():
+# Word, period, space, capital; but no capital that looks like the number of a list's item.
+SURE_END = re.compile(r" ([a-z]{4,})\. (?=[A-Z][a-z])(?![IVXLC][ivxlc]{0,5}[.)])")
+MAYBE_END = re.compile("[.?!\u2026]")
+
+
+def load_sentence_splitter(name="nupunkt"):
     """Returns a function from a paragraph to its sentences: a list of `(start, end)`, without the space between.
 
+    Args:
+      name: one of SPLITTERS: the library that finds the sentences; "none": a paragraph is one.
+
     Raises:
-      InputError: Python is older than 3.11, which the library needs.
+      InputError: the library is not installed, or Python is older than 3.11, which nupunkt needs.
     """
+    if name == "none":
+        find = _whole
+    elif name == "blingfire":
+        find = _load_blingfire()
+    else:
+        find = _load_nupunkt()
+
+    def split_sentences(paragraph):
+        spans = (trim(paragraph, start, end) for start, end in find(paragraph))
+        return [(start, end) for start, end in spans if start < end]
+
+    return split_sentences
+
+
+def _whole(paragraph):
+    return [(0, len(paragraph))]
+
+
+def _load_nupunkt():
     if sys.version_info < (3, 11):
         raise InputError(
             f"Python {sys.version_info.major}.{sys.version_info.minor}: splitting sentences needs the library "
@@ -19,11 +48,36 @@ def load_sentence_splitter():
         )
     import nupunkt
 
-    def split_sentences(paragraph):
-        spans = (trim(paragraph, start, end) for start, end in nupunkt.sent_spans(paragraph))
-        return [(start, end) for start, end in spans if start < end]
+    tokenizer = nupunkt.load("default")
+    # After these words the library looks at what follows; after others in small letters it always breaks.
+    unsure = tokenizer.abbreviations | {first for first, _ in tokenizer.parameters.collocations}
 
-    return split_sentences
+    def find(paragraph):
+        # The library takes ten times as long for a sure end as this: together, half the time.
+        begin = 0
+        for match in SURE_END.finditer(paragraph):
+            if match[1] not in unsure:
+                yield from find_unsure(paragraph[begin : match.end() - 1], begin)
+                begin = match.end()
+        yield from find_unsure(paragraph[begin:], begin)
+
+    def find_unsure(text, offset):
+        if MAYBE_END.search(text, 0, len(text) - 1):
+            for start, end in tokenizer.span_tokenize(text):
+                yield offset + start, offset + end
+        else:
+            yield offset, offset + len(text)
+
+    return find
+
+
+def _load_blingfire():
+    try:
+        import blingfire
+    except ImportError:
+        raise InputError("the sentence splitter blingfire is not installed; expected `pip install blingfire`") from None
+
+    return lambda paragraph: blingfire.text_to_sentences_and_offsets(paragraph)[1]
 
 
 def trim(text, start, end):

@@ -9,7 +9,9 @@ import sys
 
 WRITTEN = {
     "pubmed.txt": "sentences of the PubMed records",
-    "pretraining.tfrecord": "pre-training records",
+    "pmc.txt": "sentences of the PMC articles",
+    "vocab.txt": "vocabulary learned on them",
+    "shards/manifest.json": "what the shards of pre-training records hold",
     "pretraining/model.ckpt-*.index": "pre-trained checkpoint, TensorBoard events beside",
     "ner/model.ckpt-*.index": "fine-tuned checkpoint",
     "ner/label_test.txt": "predicted label of each piece of token_test.txt",

@@ -4,6 +4,8 @@ import re
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.errors import InputError
 from data_prep import sentences
@@ -55,3 +57,48 @@ def test_a_sentence_ends_with_its_paragraph():
 )
 def test_join_across(spans, expected):
     assert join_across([(0, 7), (8, 12), (13, 17)], spans) == expected
+
+
+# Words, ends and spaces that a splitter must think about: abbreviations, initials, numbers of lists, quotations.
+WORDS = "cells mild Mild Civil A a E coli e.g Fig al et In The 1 2.5 p53 lacZ life Dr J.M vs I IV Ia I'm spp B-cell - ( \" …"
+TEXTS = st.lists(
+    st.tuples(
+        st.sampled_from(WORDS.split()),
+        st.sampled_from([".", "?", "!", ".)", '."', "", ";", "..."]),
+        st.sampled_from([" ", "  ", "\n", ""]),
+    ),
+    max_size=12,
+).map(lambda parts: "".join(map("".join, parts)))
+
+
+@needs_nupunkt
+@given(TEXTS)
+def test_the_short_cut_finds_what_the_library_finds(text):
+    import nupunkt
+
+    expected = [text[start:end].strip() for start, end in nupunkt.sent_spans(text)]
+    found = [text[start:end] for start, end in load_sentence_splitter()(text)]
+    assert found == [sentence for sentence in expected if sentence]
+
+
+@needs_nupunkt
+def test_the_short_cut_on_real_text(shared):
+    import nupunkt
+
+    split_sentences = load_sentence_splitter()
+    lines = [line for path in (shared / "data/pmc").glob("*.txt") for line in path.read_text("utf-8").splitlines()]
+    assert len(lines) > 1000
+    for line in lines:
+        assert [line[a:b] for a, b in split_sentences(line)] == [line[a:b].strip() for a, b in nupunkt.sent_spans(line)]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("blingfire", ["TNF-α fell, cf. Fig. 2.", "Two 😀 rose."]),
+        ("none", ["TNF-α fell, cf. Fig. 2. Two 😀 rose."]),
+    ],
+)
+def test_other_splitters(name, expected):
+    text = " TNF-α fell, cf. Fig. 2. Two 😀 rose. "
+    assert [text[start:end] for start, end in load_sentence_splitter(name)(text)] == expected

@@ -1,0 +1,128 @@
+"""The manifest of pre-training shards: what they were made of, how, and what they hold.
+
+`manifest.json` lies beside the shards. It does not depend on the number of processes, nor on time.
+"""
+
+import json
+import os
+
+from common.errors import InputError
+from common.files import atomic_write, read_json, sha256
+from common.parallel import map_processes
+from common.progress import progress
+
+NAME = "manifest.json"
+FORMAT = "BERT pre-training shards, version 1"
+
+# Lee et al., 2020, Table 1: corpus, words, domain; and the key of our corpus.
+TABLE_1 = (
+    ("English Wikipedia", "2.5B", "General", None),
+    ("BooksCorpus", "0.8B", "General", None),
+    ("PubMed Abstracts", "4.5B", "Biomedical", "pubmed"),
+    ("PMC Full-text articles", "13.5B", "Biomedical", "pmc"),
+    ("Other text", "", "", "text"),
+)
+
+
+def write(directory, content):
+    """Writes the manifest, a dict, of the shards in a directory."""
+    with atomic_write(os.path.join(directory, NAME)) as file:
+        json.dump({"format": FORMAT, **content}, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def find(directory):
+    """Returns the manifest in a directory, or None if there is none (or one of something else).
+
+    Raises:
+      InputError: a manifest that is no JSON.
+    """
+    path = os.path.join(directory, NAME)
+    if not os.path.exists(path):
+        return None
+    content = read_json(path, "the manifest of pre-training shards")
+    return content if isinstance(content, dict) and content.get("format") == FORMAT else None
+
+
+def read(directory):
+    """Returns the manifest in a directory.
+
+    Raises:
+      InputError: there is none.
+    """
+    content = find(directory)
+    if content is None:
+        raise InputError(
+            f"{os.path.join(directory, NAME)}: no manifest of pre-training shards; expected a finished one"
+        )
+    return content
+
+
+def check_sizes(paths):
+    """Compares the size of shards with the manifest beside them, if there is one that names them.
+
+    A file that ends early, between two records, looks whole otherwise.
+
+    Raises:
+      InputError: another size.
+    """
+    expected = {}
+    for directory in dict.fromkeys(os.path.dirname(path) for path in paths):
+        for shard in (find(directory or ".") or {}).get("shards", []):
+            expected[os.path.join(directory, shard["name"])] = shard["size"]
+    for path in paths:
+        size = os.path.getsize(path)
+        if size != expected.get(path, size):
+            raise InputError(_wrong_size(path, size, expected[path]))
+
+
+def _wrong_size(path, size, expected):
+    return f"{path}: {size:,} bytes; expected {expected:,}, as {NAME} says: truncated or altered, build it again"
+
+
+def verify(directory, num_processes=1):
+    """Compares every shard with the manifest: size and SHA-256.
+
+    Returns:
+      The number of shards.
+
+    Raises:
+      InputError: a shard that is missing or differs.
+    """
+    shards = [(directory, shard) for shard in read(directory)["shards"]]
+    faults = []
+    with progress("verifying", total=len(shards), unit="shard") as bar:
+        for fault in map_processes(_find_fault, shards, num_processes):
+            faults += [fault] if fault else []
+            bar.update()
+    if faults:
+        faults.sort()
+        raise InputError("; ".join(faults[:5]) + (f"; and {len(faults) - 5} more shards" if faults[5:] else ""))
+    return len(shards)
+
+
+def _find_fault(directory_and_shard):
+    directory, shard = directory_and_shard
+    path = os.path.join(directory, shard["name"])
+    if not os.path.exists(path):
+        return f"{path}: missing; build it again"
+    if os.path.getsize(path) != shard["size"]:
+        return _wrong_size(path, os.path.getsize(path), shard["size"])
+    if sha256(path) != shard["sha256"]:
+        return f"{path}: its SHA-256 is not that of {NAME}: altered, build it again"
+    return None
+
+
+def report(content):
+    """Returns Table 1 of the paper with the words of a manifest's corpora beside its own, as text."""
+    rows = [("Corpus", "words here", "in the paper", "domain")]
+    for name, words, domain, corpus in TABLE_1:
+        counts = content["corpora"].get(corpus)
+        if counts or words:
+            rows.append((name, f"{counts['words']:,}" if counts else "-", words, domain))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for name, here, paper, domain in rows:
+        line = f"{name:{widths[0]}}  {here:>{widths[1]}}  {paper:>{widths[2]}}  {domain}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)

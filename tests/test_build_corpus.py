@@ -1,0 +1,256 @@
+"""data_prep/build_corpus.py: files of a corpus to shards, with a manifest that is true."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import tensorflow as tf
+
+from common.errors import InputError
+from data_prep import manifest
+from data_prep.build_corpus import build
+from data_prep.create_pretraining_data import Settings
+from data_prep.instances import Options
+from data_prep.records import check_file, pretraining_features
+from data_prep.sources import Sources
+from data_prep.text_documents import Options as TextOptions
+from data_prep.tokenization import FullTokenizer
+from tests.test_extraction import record
+
+LENGTH = 32
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory, repository):
+    """Sources of each kind with 12, 2 and 301 documents, two of which have the same text; Settings."""
+    directory = tmp_path_factory.mktemp("corpus")
+    records = "".join(record(number, f"Number {number} is high. It fell.") for number in range(1, 13))
+    (directory / "p.xml").write_text(f"<PubmedArticleSet>{records}{record(1, 'New.')}</PubmedArticleSet>")
+    for number in (1, 2):
+        (directory / f"{number}.nxml").write_text(
+            f"<article><body><p>Body {number} here.</p><p>More of it.</p></body></article>"
+        )
+    text = (repository / "samples/abstracts.txt").read_text()
+    (directory / "t.txt").write_text(text.rstrip() + "\n\nTwice the same.\n\nTwice the same.\n")
+    sources = Sources(
+        pubmed_files=(str(directory / "p.xml"),),
+        pmc_files=(str(directory / "1.nxml"), str(directory / "2.nxml")),
+        text_files=(str(directory / "t.txt"),),
+        text_options=TextOptions("sentences"),
+        sentence_splitter="blingfire",
+    )
+    options = Options(max_seq_length=LENGTH, max_predictions_per_seq=5, dupe_factor=2)
+    return sources, Settings(str(repository / "samples/vocab.txt"), False, split_long_lines=True, options=options)
+
+
+@pytest.fixture(scope="module")
+def built(corpus, tmp_path_factory):
+    """A finished build in 4 shards: its directory and manifest."""
+    directory = str(tmp_path_factory.mktemp("built"))
+    return directory, build(*corpus, directory, num_shards=4, num_processes=1)
+
+
+def contents(directory):
+    return {path.name: path.read_bytes() for path in sorted(pathlib.Path(directory).iterdir())}
+
+
+def test_the_manifest_is_true(corpus, built):
+    directory, content = built
+    assert json.loads((pathlib.Path(directory) / "manifest.json").read_text()).items() >= content.items()
+    counts = {name: content["corpora"][name]["documents"] for name in content["corpora"]}
+    assert counts == {"pmc": 2, "pubmed": 12, "text": 301}
+    assert content["corpora"]["pmc"] == {"documents": 2, "sentences": 4, "words": 12}
+    # Eleven of "T2." and "Number 2 is high." and "It fell.", one of "T1." and "New."
+    assert content["corpora"]["pubmed"] == {"documents": 12, "sentences": 35, "words": 11 * 7 + 2}
+    assert content["duplicates"] == 1
+    assert content["left_out"] == {"replaced by a newer version": 1}
+    for shard in content["shards"]:
+        path = pathlib.Path(directory) / shard["name"]
+        assert path.stat().st_size == shard["size"]
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == shard["sha256"]
+        features = pretraining_features(LENGTH, 5, len(FullTokenizer(corpus[1].vocab_file, False).vocab))
+        assert check_file(str(path), features) == shard["records"]
+    (pubmed, text, articles) = content["inputs"]
+    assert pubmed["sha256"] == hashlib.sha256(pathlib.Path(pubmed["path"]).read_bytes()).hexdigest()
+    assert text["size"] == os.path.getsize(text["path"])
+    assert articles["files"] == 2
+    names = ("1.nxml", "2.nxml")
+    hashes = [hashlib.sha256((pathlib.Path(articles["path"]) / name).read_bytes()).hexdigest() for name in names]
+    lines = "".join(f"{digest}  {name}\n" for digest, name in zip(hashes, names, strict=True))
+    assert articles["sha256"] == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_wordpieces_and_fill_rate(corpus, built):
+    directory, content = built
+    filled = total = 0
+    for shard in content["shards"]:
+        for serialized in tf.data.TFRecordDataset(os.path.join(directory, shard["name"])):
+            mask = tf.train.Example.FromString(serialized.numpy()).features.feature["input_mask"].int64_list.value
+            filled += sum(mask)
+            total += len(mask)
+    assert content["fill_rate"] == pytest.approx(filled / total, abs=5e-5)
+    tokenizer = FullTokenizer(corpus[1].vocab_file, do_lower_case=False)
+    text = pathlib.Path(corpus[0].text_files[0]).read_text().removesuffix("Twice the same.\n")
+    others = ["T1. New. Body 1 here. More of it. Body 2 here. More of it."]
+    others += [f"T{number}. Number {number} is high. It fell." for number in range(2, 13)]
+    assert content["wordpieces"] == sum(len(tokenizer.tokenize(t)) for t in (text, *others))
+
+
+def test_documents_of_each_corpus_are_in_all_shards(corpus, tmp_path):
+    from data_prep.extraction import extract, read_shard, run_paths, select_newest
+
+    paths = run_paths(extract(corpus[0], str(tmp_path), 1), str(tmp_path))
+    select_newest(paths)
+    for shard in range(3):
+        assert {0, 2} <= {corpus for _, _, corpus, _ in read_shard(paths, shard, 3)}
+
+
+def test_more_processes_make_the_same(corpus, built, tmp_path):
+    build(*corpus, str(tmp_path), num_shards=4, num_processes=2)
+    assert contents(tmp_path) == contents(built[0])
+
+
+def test_the_order_of_files_does_not_matter(corpus, built, tmp_path):
+    sources, settings = corpus
+    build(dataclasses.replace(sources, pmc_files=sources.pmc_files[::-1]), settings, str(tmp_path), 4, 1)
+    for shard in built[1]["shards"]:
+        assert (tmp_path / shard["name"]).read_bytes() == (pathlib.Path(built[0]) / shard["name"]).read_bytes()
+
+
+def test_beam_makes_the_same(corpus, built, tmp_path):
+    """On the local runner of Apache Beam, which is in the extra `test`."""
+    from data_prep import beam_pipeline
+    from data_prep.build_corpus import describe
+
+    def write(*results):
+        manifest.write(tmp_path, describe(*corpus, *results))
+
+    beam_pipeline.build(*corpus, 4, str(tmp_path), write, runner="FnApiRunner", options="")
+    assert contents(tmp_path) == contents(built[0])
+
+
+def arguments(sources, settings, output_dir, *more):
+    return (
+        "-m",
+        "data_prep.build_corpus",
+        f"--pubmed_files={sources.pubmed_files[0]}",
+        f"--pmc_files={','.join(sources.pmc_files)}",
+        f"--text_files={sources.text_files[0]}",
+        "--text_format=sentences",
+        "--sentence_splitter=blingfire",
+        f"--output_dir={output_dir}",
+        f"--vocab_file={settings.vocab_file}",
+        "--do_lower_case=false",
+        f"--max_seq_length={LENGTH}",
+        "--max_predictions_per_seq=5",
+        *more,
+    )
+
+
+def test_a_killed_build_goes_on(corpus, built, run_script, repository, tmp_path):
+    command = arguments(*corpus, tmp_path, "--num_shards=4", "--dupe_factor=2")
+    process = subprocess.Popen([sys.executable, *command], cwd=repository, stderr=subprocess.DEVNULL)
+    first = tmp_path / built[1]["shards"][0]["name"]
+    while not first.exists() and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "manifest.json").exists()
+    (tmp_path / "work" / "unit-000000-0000.txt.tmp1").write_text("half")  # what a kill during a write leaves
+    before = first.stat().st_mtime_ns
+    result = run_script(*command)
+    assert result.returncode == 0, result.stderr
+    assert first.stat().st_mtime_ns == before  # not made again
+    assert contents(tmp_path) == contents(built[0])
+    assert "left out: replaced by a newer version (1), equal texts (1)" in result.stdout
+    # And once more: there is nothing left to do.
+    result = run_script(*command, "--verify", "--report")
+    assert result.returncode == 0, result.stderr
+    assert first.stat().st_mtime_ns == before
+    assert "all 4 shards are as they were made" in result.stdout
+    result = run_script(*command, "--dupe_factor=3")
+    assert result.returncode == 1
+    assert "holds shards that were finished with other files or flags" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "bytes; expected"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"\xff"), "its SHA-256 is not that of manifest.json"),
+        (lambda path: path.unlink(), "missing"),
+    ],
+)
+def test_a_bad_shard_is_found(built, tmp_path, change, message):
+    shutil.copytree(built[0], tmp_path / "shards")
+    assert manifest.verify(tmp_path / "shards") == 4
+    name = built[1]["shards"][2]["name"]
+    change(tmp_path / "shards" / name)
+    with pytest.raises(InputError, match=f"{name}: .*{message}"):
+        manifest.verify(tmp_path / "shards")
+
+
+def test_the_trainer_finds_a_shard_that_ends_early(built, run_script, repository, sample_model, tmp_path):
+    shutil.copytree(built[0], tmp_path / "shards")
+    shard = tmp_path / "shards" / built[1]["shards"][1]["name"]
+    records = [record.numpy() for record in tf.data.TFRecordDataset(str(shard))]
+    with tf.io.TFRecordWriter(str(shard)) as writer:
+        for serialized in records[:-1]:  # cut between two records, the file is whole in its own eyes
+            writer.write(serialized)
+    config = next(flag for flag in sample_model if "config" in flag)
+    result = run_script(
+        "run_pretraining.py",
+        f"--input_file={tmp_path}/shards/*.tfrecord",
+        f"--output_dir={tmp_path}/out",
+        config,
+        "--do_train=true",
+        f"--max_seq_length={LENGTH}",
+        "--max_predictions_per_seq=5",
+        "--num_train_steps=1",
+    )
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert result.stderr.splitlines()[-1].startswith(f"error: {shard}: ")
+    assert "truncated or altered" in result.stderr
+
+
+def test_table_1(built):
+    lines = manifest.report(built[1]).splitlines()
+    assert lines[0].split() == ["Corpus", "words", "here", "in", "the", "paper", "domain"]
+    assert lines[1].split() == ["English", "Wikipedia", "-", "2.5B", "General"]
+    assert lines[3].split() == ["PubMed", "Abstracts", "79", "4.5B", "Biomedical"]
+    assert lines[4].split() == ["PMC", "Full-text", "articles", "12", "13.5B", "Biomedical"]
+
+
+def test_a_number_of_shards_of_a_handy_size():
+    from data_prep.shards import choose_num_shards
+
+    assert choose_num_shards(1000, 10) == 1
+    # 30 GB of text, gone through 5 times, with about twice the bytes in records: 300 GB in files of 100 MB.
+    assert 2500 <= choose_num_shards(30e9, 5) <= 3500
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((), "nothing to do: expected --pubmed_files, --pmc_files or --text_files"),
+        (("--verify",), "manifest.json: no manifest of pre-training shards"),
+        (("--text_files=no/such*",), "no/such*: no such file"),
+        (("--text_files=README.md",), "--vocab_file: expected the vocab.txt"),
+        (("--text_files=README.md", "--vocab_file=samples/vocab.txt", "--runner=NoRunner"), "NoRunner"),
+    ],
+)
+def test_bad_commands(run_script, tmp_path, flags, message):
+    result = run_script("-m", "data_prep.build_corpus", f"--output_dir={tmp_path}", *flags)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert message in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr

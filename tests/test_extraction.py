@@ -1,0 +1,134 @@
+"""data_prep/extraction.py: files to sentences on disk, the newest version of each document, resuming."""
+
+import os
+import tarfile
+
+import pytest
+
+from common.errors import InputError
+from data_prep import extraction, pubmed_xml, sources
+from data_prep.extraction import extract, extract_to_file, read_in_order, read_shard, run_paths, select_newest
+from data_prep.sources import Sources
+
+
+def record(pmid, text, version=1):
+    abstract = f"<Abstract><AbstractText>{text}</AbstractText></Abstract>" if text else ""
+    return (
+        f'<PubmedArticle><MedlineCitation><PMID Version="{version}">{pmid}</PMID><Article>'
+        f"<ArticleTitle>T{pmid}.</ArticleTitle>{abstract}</Article></MedlineCitation></PubmedArticle>"
+    )
+
+
+def deletion(*pmids):
+    return "<DeleteCitation>" + "".join(f'<PMID Version="1">{pmid}</PMID>' for pmid in pmids) + "</DeleteCitation>"
+
+
+FILES = {
+    "pubmed24n0001.xml": record(1, "One old.") + record(2, "Two.") + record(3, "Three.") + record(4, "Four."),
+    "pubmed24n0002.xml": record(5, "Five second.", 2) + record(6, ""),
+    "pubmed24n0003.xml": record(1, "One new.") + record(5, "Five first.") + record(4, "") + deletion(3, 99),
+}
+
+
+@pytest.fixture
+def pubmed(tmp_path):
+    """Sources of three PubMed files: the second version of some records, and a deletion."""
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(f"<PubmedArticleSet>{content}</PubmedArticleSet>")
+    return Sources(pubmed_files=tuple(str(tmp_path / name) for name in FILES), sentence_splitter="none")
+
+
+EXPECTED = ["T2.\nTwo.\n", "T5.\nFive second.\n", "T1.\nOne new.\n"]
+
+
+def test_the_newest_version_counts_across_files(pubmed, tmp_path):
+    summary = extract_to_file(pubmed, str(tmp_path / "out.txt"), num_processes=1)
+    assert (tmp_path / "out.txt").read_text() == "\n".join(EXPECTED)
+    assert summary == (
+        f"3 files: 3 documents, 6 sentences written to {tmp_path}/out.txt; left out: replaced by a newer version (3), "
+        "withdrawn (1), without abstract (2)"
+    )
+
+
+def test_two_processes_and_small_runs_make_the_same(pubmed, tmp_path, monkeypatch):
+    monkeypatch.setattr(extraction, "RUN_BYTES", 10)  # in this process only
+    monkeypatch.setattr(extraction, "IDS_AT_A_TIME", 2)
+    for num_processes in (1, 2):
+        output = tmp_path / f"{num_processes}.txt"
+        extract_to_file(pubmed, str(output), num_processes)
+        assert output.read_text() == "\n".join(EXPECTED)
+
+
+def test_shards_part_the_documents(pubmed, tmp_path):
+    work = str(tmp_path / "work")
+    paths = run_paths(extract(pubmed, work, 1), work)
+    replaced, withdrawn, size = select_newest(paths)
+    assert (replaced, withdrawn, size) == (3, 1, sum(map(len, EXPECTED)))
+    in_shards = [document for shard in range(5) for document in read_shard(paths, shard, 5)]
+    assert sorted(text.decode() for _, _, _, text in in_shards) == sorted(EXPECTED)
+    assert sorted(in_shards) == sorted(read_shard(paths, 0, 1))
+
+
+def test_finished_units_are_not_read_again(pubmed, tmp_path, monkeypatch):
+    work = str(tmp_path / "work")
+    extract(pubmed, work, 1)
+    before = list(read_in_order_of(pubmed, work))
+
+    def fail(path, options):
+        raise AssertionError(f"{path} is read again")
+
+    monkeypatch.setattr(pubmed_xml, "read_documents", fail)
+    assert list(read_in_order_of(pubmed, work)) == before
+
+
+def read_in_order_of(told, work):
+    paths = run_paths(extract(told, work, 1), work)
+    select_newest(paths)
+    return read_in_order(paths)
+
+
+def test_a_file_that_has_changed_is_read_again(pubmed, tmp_path):
+    work = str(tmp_path / "work")
+    extract(pubmed, work, 1)
+    path = pubmed.pubmed_files[1]
+    with open(path, "w") as file:
+        file.write(f"<PubmedArticleSet>{record(7, 'Seven.')}</PubmedArticleSet>")
+    os.utime(path, ns=(1, 1))
+    texts = [text.decode() for text in read_in_order_of(pubmed, work)]
+    assert texts == ["T2.\nTwo.\n", "T7.\nSeven.\n", "T1.\nOne new.\n", "T5.\nFive first.\n"]
+
+
+def test_work_on_other_files_is_not_gone_on_with(pubmed, tmp_path):
+    work = str(tmp_path / "work")
+    extract(pubmed, work, 1)
+    other = Sources(pubmed_files=pubmed.pubmed_files[:2], sentence_splitter="none")
+    with pytest.raises(InputError, match="holds work on other files or with other flags"):
+        extract(other, work, 1)
+
+
+def test_bad_files_stop_or_are_skipped(pubmed, tmp_path):
+    with open(pubmed.pubmed_files[1], "w") as file:
+        file.write(f"<PubmedArticleSet>{record(7, 'Seven.')}")
+    output = str(tmp_path / "out.txt")
+    with pytest.raises(InputError, match=r"pubmed24n0002\.xml, line 1: not well-formed"):
+        extract_to_file(pubmed, output, 1)
+    assert not os.path.exists(output)
+    # Nothing of the bad file is taken; and what was done before is not lost.
+    skipping = Sources(pubmed_files=pubmed.pubmed_files, sentence_splitter="none", skip_bad_files=True)
+    assert "bad files (1)" in extract_to_file(skipping, output, 1)
+    assert (tmp_path / "out.txt").read_text() == "T2.\nTwo.\n\nT1.\nOne new.\n\nT5.\nFive first.\n"
+
+
+def test_articles_of_an_archive_in_parts(tmp_path, monkeypatch):
+    names = [f"PMC{number}.nxml" for number in range(1, 10)]
+    for name in names:
+        (tmp_path / name).write_text(f"<article><body><p>Text {name[3:-5]}.</p></body></article>")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        for name in names:
+            archive.add(tmp_path / name, arcname=name)
+    monkeypatch.setattr(sources, "PART_BYTES", os.path.getsize(tmp_path / "a.tar.gz") // 3)
+    told = Sources(pmc_files=(str(tmp_path / "a.tar.gz"),), sentence_splitter="none")
+    assert len(sources.list_units(told)) == 4
+    extract_to_file(told, str(tmp_path / "out.txt"), 1)
+    documents = (tmp_path / "out.txt").read_text().split("\n\n")
+    assert sorted(document.strip() for document in documents) == [f"Text {number}." for number in range(1, 10)]
