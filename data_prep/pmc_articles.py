@@ -5,7 +5,6 @@ is unpacked or written.
 """
 
 import dataclasses
-import gzip
 import io
 import itertools
 import os
@@ -17,15 +16,15 @@ from absl import flags
 from lxml import etree
 
 from common.errors import InputError
-from data_prep.documents import Document, fold, raise_error
+from data_prep.documents import Document, raise_error
 from data_prep.jats import local_name, read_id, read_paragraphs
-from data_prep.xml_elements import GZIP_START, SAFE
+from data_prep.xml_elements import SAFE, decompressed, describe_error
 
 ARTICLE_SUFFIXES = (".nxml", ".xml", ".nxml.gz", ".xml.gz")
 MEMBER_SUFFIXES = (".nxml", ".xml")
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
 WITHOUT_TEXT = "without text"
-MAX_ARTICLE_BYTES = 100_000_000  # the largest articles have some 30 MB; a "bomb" of zeros has any number
+MAX_ARTICLE_BYTES = 100_000_000  # far beyond any article; a "bomb" of zeros has any number
 READ_BYTES = 1 << 20
 READ_ERRORS = (OSError, EOFError, zlib.error)
 
@@ -128,10 +127,7 @@ def _parse(file, where, options):
             while article.getprevious() is not None:
                 del article.getparent()[0]
     except etree.XMLSyntaxError as error:
-        # The exception has the last of several errors, if any; the log has the cause first.
-        log = articles.error_log
-        line, message = (log[0].line, log[0].message) if len(log) else (error.lineno, error.msg)
-        raise InputError(f"{where}, line {line or 1}: not well-formed XML: {fold(message)}") from None
+        raise InputError(f"{where}, {describe_error(error, articles.error_log)}") from None
     if not found:
         raise InputError(f"{where}, line 1: root element {local_name(articles.root.tag)}; expected article")
 
@@ -144,16 +140,11 @@ def _document(article, where, options):
     return Document(*read_id(article), paragraphs, "" if paragraphs else WITHOUT_TEXT)
 
 
-def _decompress(file):
-    """Returns an open file as one to read from, compressed by gzip or not, which its first bytes say."""
-    return gzip.open(file) if file.peek(2)[:2] == GZIP_START else file
-
-
 def _read_file(path, options):
     """Yields the documents of an XML file."""
     try:
-        with open(path, "rb") as file:
-            yield from _parse(_decompress(file), path, options)
+        with open(path, "rb") as file, decompressed(file) as source:
+            yield from _parse(source, path, options)
     except READ_ERRORS as error:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
@@ -190,10 +181,10 @@ def _members(path, numbers, is_wanted):
     """
     count = 0
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") as file, decompressed(file) as content:
             # tarfile itself could decompress, but would check neither the end of the data nor their checksum.
             # `read1` gives all there is before a defect; `read` would fail with the last articles in its buffer.
-            source = types.SimpleNamespace(read=_decompress(file).read1)
+            source = types.SimpleNamespace(read=content.read1)
             with tarfile.open(fileobj=source, mode="r|", bufsize=READ_BYTES, tarinfo=_Header) as archive:
                 for name, data in _read_members(archive):
                     count, number = count + 1, next(numbers)

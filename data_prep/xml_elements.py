@@ -41,7 +41,7 @@ def read_elements(path, tag, root_tag):
     found = False
     parser = etree.XMLPullParser(("end",), tag=tag, **SAFE)
     try:
-        with open(path, "rb") as file, _decompressed(file) as source:
+        with open(path, "rb") as file, decompressed(file) as source:
             while chunk := source.read(CHUNK_SIZE):
                 parser.feed(chunk)
                 for _, element in parser.read_events():
@@ -53,7 +53,7 @@ def read_elements(path, tag, root_tag):
                         del element.getparent()[0]
         root = parser.close()
     except etree.XMLSyntaxError as error:
-        raise InputError(f"{path}, {_describe(error, parser.feed_error_log)}") from None
+        raise InputError(f"{path}, {describe_error(error, parser.feed_error_log)}") from None
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
     roots = (root_tag,) if isinstance(root_tag, str) else root_tag
@@ -61,13 +61,14 @@ def read_elements(path, tag, root_tag):
         raise InputError(f"{path}, line 1: root element {root.tag}; expected {' or '.join(roots)}")
 
 
-def _decompressed(file):
+def decompressed(file):
+    """Returns a context manager that gives an open file, decompressed if it is gzip, which its first bytes say."""
     is_gzip = file.peek(len(GZIP_START)).startswith(GZIP_START)
     return gzip.open(file) if is_gzip else contextlib.nullcontext(file)
 
 
-def _describe(error, log):
-    """Line and message. The exception has the last of several errors, if any; the log has the cause first."""
+def describe_error(error, log):
+    """Returns line and message of an XMLSyntaxError; of several the exception has the last, the log the cause first."""
     line, message = (log[0].line, log[0].message) if len(log) else (error.lineno, error.msg)
     return f"line {line or 1}: not well-formed XML: {fold(message)}"
 
