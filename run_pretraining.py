@@ -55,7 +55,7 @@ def main(_):
     config.check_sequence_length(FLAGS.max_seq_length)
     input_files = files.expand_patterns(FLAGS.input_file)
     features = records.pretraining_features(FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, config.vocab_size)
-    manifest.check_sizes(input_files)
+    manifest.check_shards(input_files)
     records.check_files(input_files, features)
     files.make_directory(FLAGS.output_dir)
     keras.utils.set_random_seed(FLAGS.seed)

@@ -41,7 +41,7 @@ def run_program(*arguments):
 
 
 def net_seconds(program, whole, little, *more):
-    """Returns the seconds for input `whole` less those for `little`, which is hardly any; a new output directory each."""
+    """Returns the seconds for input `whole` less those for `little`, which is hardly any."""
     seconds = []
     for source in (whole, little):
         with tempfile.TemporaryDirectory() as output:
@@ -94,10 +94,9 @@ def measure_pubmed(directory, record_flags):
         files = os.path.join(directory, "pubmed24n*.xml.gz")
         seconds = net_seconds(build_pubmed, files, little, *record_flags, "--num_processes=2")
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # of all processes so far
-        print(
-            f"  {count:2d} files{seconds:7.1f} s, {count * FLAGS.records / seconds:,.0f} records/s; peak memory {peak:.0f} MiB"
-        )
-    hours = BASELINE_RECORDS / (count * FLAGS.records / seconds) * 2 / CORES / 3600
+        speed = count * FLAGS.records / seconds
+        print(f"  {count:2d} files{seconds:7.1f} s, {speed:,.0f} records/s; peak memory {peak:.0f} MiB", flush=True)
+    hours = BASELINE_RECORDS / speed * 2 / CORES / 3600
     print(f"the baseline, {BASELINE_RECORDS:,} records, at this speed a core on {CORES} cores: {hours:.1f} hours")
 
 

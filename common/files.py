@@ -1,6 +1,7 @@
 """Text files: strict UTF-8 on the way in, all or nothing on the way out."""
 
 import contextlib
+import fcntl
 import glob
 import hashlib
 import json
@@ -89,6 +90,35 @@ def make_directory(path):
         os.unlink(probe)
     except OSError as error:
         raise InputError(f"{path}: cannot write output there ({error.strerror})") from None
+
+
+def check_output_file(path, input_files):
+    """Raises InputError if a file cannot be written, is a directory or one of the inputs."""
+    make_directory(os.path.dirname(path) or ".")
+    if os.path.isdir(path):
+        raise InputError(f"{path}: is a directory; expected the path of a file to write")
+    if os.path.exists(path) and any(_is_same_file(path, other) for other in input_files):
+        raise InputError(f"{path}: is an input file as well; expected another output file")
+
+
+def _is_same_file(path, other):
+    return os.path.exists(other) and os.path.samefile(path, other)
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """Creates a directory to work in and holds it; it may be removed inside the block.
+
+    Raises:
+      InputError: it cannot be written, or another process holds it.
+    """
+    make_directory(directory)
+    with open(os.path.join(directory, "lock"), "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{directory}: another process works there; expected that it is left to finish") from None
+        yield
 
 
 def expand_patterns(patterns, list_files=None):

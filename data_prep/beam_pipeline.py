@@ -6,16 +6,18 @@ Reads and writes by paths, which every worker must see under the same names.
 import collections
 import os
 import shlex
+import uuid
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from common.errors import InputError
 from data_prep import shards
-from data_prep.extraction import summarize_unit
-from data_prep.sources import Tally, list_units, newest, read_entries, shard_of
+from data_prep.documents import newest, shard_of
+from data_prep.extraction import collect, summarize_unit
+from data_prep.sources import Tally, check_splitter, list_units, read_entries
 
-BAD_UNIT, SUMMARY, REPLACED, WITHDRAWN = "bad unit", "summary", "replaced", "withdrawn"
+BAD_FILE, SUMMARY, REPLACED, WITHDRAWN = "bad file", "summary", "replaced", "withdrawn"
 
 
 def build(sources, settings, num_shards, output_dir, write_manifest, runner, options):
@@ -23,87 +25,113 @@ def build(sources, settings, num_shards, output_dir, write_manifest, runner, opt
 
     Args:
       sources, settings, num_shards, output_dir: as of `build_corpus.build`.
-      write_manifest: a function of summaries, replaced, withdrawn and results, as of `build_corpus.describe`.
+      write_manifest: a function of extracted, replaced, withdrawn and results, as of `build_corpus.describe`.
       runner: name of a Beam runner.
       options: its options, as on a command line.
 
     Raises:
       InputError: no such runner; as of `build_corpus.build`, where the runner passes it on.
     """
+    units = list_units(sources)
+    for unit in units:
+        check_splitter(unit, sources.reading)
     try:
         pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(shlex.split(options)))
     except ValueError as error:
         raise InputError(f"--runner={runner}: {error}") from None
-    read = (
-        pipeline
-        | "units" >> beam.Create(list_units(sources))
-        | beam.Reshuffle()
-        | beam.ParDo(_ReadUnit(), sources).with_outputs(BAD_UNIT, SUMMARY, main="entries")
-    )
-    bad_units = beam.pvalue.AsDict(read[BAD_UNIT])
-    entries = (
-        read.entries
-        | "without bad units" >> beam.Filter(lambda numbered, bad: numbered[0] not in bad, bad_units)
-        | "entries" >> beam.Values()
-    )
-    with_id = (
-        entries
-        | "with id" >> beam.Filter(lambda entry: entry.id)
-        | "by id" >> beam.Map(lambda entry: (entry.id, entry))
-        | beam.GroupByKey()
-        | beam.ParDo(_SelectNewest()).with_outputs(REPLACED, WITHDRAWN, main="documents")
-    )
-    without_id = entries | "without id" >> beam.Filter(lambda entry: not entry.id and not entry.left_out)
-    documents = (with_id.documents, without_id) | "documents" >> beam.Flatten()
-    number = documents | "bytes" >> beam.Map(lambda entry: len(entry.text)) | "all bytes" >> beam.CombineGlobally(sum)
-    number = number | "shards" >> beam.Map(_choose_num_shards, num_shards, settings.options.dupe_factor)
-    placed = documents | "by shard" >> beam.Map(_place, beam.pvalue.AsSingleton(number))
-    # Each shard is made, also if no document falls into it.
-    every = number | "all shards" >> beam.FlatMap(lambda number: [((shard, number), None) for shard in range(number)])
-    results = (
-        (placed, every)
-        | "of shards" >> beam.Flatten()
-        | "group shards" >> beam.GroupByKey()
-        | "write shards" >> beam.Map(_write_shard, settings, output_dir)
-    )
+    entries, summaries = _read(pipeline, units, sources.reading)
+    documents, replaced, withdrawn = _select_newest(entries)
+    results = _write_shards(documents, num_shards, settings, output_dir)
     _ = (
         pipeline
         | "once" >> beam.Create([None])
         | "manifest"
         >> beam.Map(
             lambda _, summaries, replaced, withdrawn, results: write_manifest(
-                [summary for _, summary in sorted(summaries, key=lambda pair: pair[0])],
+                collect(units, [summary for _, summary in sorted(summaries, key=lambda pair: pair[0])]),
                 replaced,
                 withdrawn,
                 sorted(results, key=lambda result: result["name"]),
             ),
-            beam.pvalue.AsList(read[SUMMARY]),
-            _count(with_id[REPLACED], REPLACED),
-            _count(with_id[WITHDRAWN], WITHDRAWN),
+            beam.pvalue.AsList(summaries),
+            beam.pvalue.AsSingleton(replaced),
+            beam.pvalue.AsSingleton(withdrawn),
             beam.pvalue.AsList(results),
         )
     )
     pipeline.run().wait_until_finish()
 
 
-class _ReadUnit(beam.DoFn):
-    """Units to `(number of the unit, Entry)`, with the number of those that are bad and a Summary of each beside."""
+def _read(pipeline, units, reading):
+    """Returns the entries of all units but bad ones, and `(number of the unit, Summary)` of each."""
+    read = (
+        pipeline
+        | "units" >> beam.Create(units)
+        | beam.Reshuffle()
+        | beam.ParDo(_ReadUnit(), reading).with_outputs(BAD_FILE, SUMMARY, main="entries")
+    )
+    # All parts of a bad file go, also the good ones.
+    bad_files = beam.pvalue.AsDict(read[BAD_FILE] | beam.Distinct())
+    entries = (
+        read.entries
+        | "without bad files" >> beam.Filter(lambda numbered, bad: numbered[0] not in bad, bad_files)
+        | "entries" >> beam.Values()
+    )
+    return entries, read[SUMMARY]
 
-    def process(self, unit, sources):
-        tally = Tally(sources.skip_bad_files)
+
+def _select_newest(entries):
+    """Returns the documents that count; how many do not since they are replaced, or withdrawn."""
+    with_id = (
+        entries
+        | "with id" >> beam.Filter(lambda entry: entry.id)
+        | "by id" >> beam.Map(lambda entry: (entry.id, entry))
+        | beam.GroupByKey()
+        | beam.ParDo(_Newest()).with_outputs(REPLACED, WITHDRAWN, main="documents")
+    )
+    without_id = entries | "without id" >> beam.Filter(lambda entry: not entry.id and not entry.left_out)
+    documents = (with_id.documents, without_id) | "documents" >> beam.Flatten()
+    count = beam.combiners.Count.Globally
+    return documents, with_id[REPLACED] | REPLACED >> count(), with_id[WITHDRAWN] | WITHDRAWN >> count()
+
+
+def _write_shards(documents, num_shards, settings, output_dir):
+    """Returns what the manifest says of each shard."""
+    number = (
+        documents
+        | "bytes" >> beam.Map(lambda entry: len(entry.text))
+        | "all bytes" >> beam.CombineGlobally(sum)
+        | "shards" >> beam.Map(_choose_num_shards, num_shards, settings.options.dupe_factor)
+    )
+    placed = documents | "by shard" >> beam.Map(_place, beam.pvalue.AsSingleton(number))
+    # Each shard is made, also if no document falls into it.
+    every = number | "all shards" >> beam.FlatMap(lambda number: [((shard, number), None) for shard in range(number)])
+    return (
+        (placed, every)
+        | "of shards" >> beam.Flatten()
+        | "group shards" >> beam.GroupByKey()
+        | "write shards" >> beam.Map(_write_shard, settings, output_dir)
+    )
+
+
+class _ReadUnit(beam.DoFn):
+    """Units to `(number of the file, Entry)`; numbers of bad files and `(number of the unit, Summary)` beside."""
+
+    def process(self, unit, reading):
+        tally = Tally(reading.skip_bad_files)
         counts = collections.Counter()
         try:
-            for entry in read_entries(unit, sources, tally):
+            for entry in read_entries(unit, reading, tally):
                 counts[entry.left_out] += 1
-                yield unit.number, entry
+                yield unit.first, entry
         except InputError as error:
             tally.bad_file(error)
             counts.clear()
-            yield beam.pvalue.TaggedOutput(BAD_UNIT, (unit.number, True))
+            yield beam.pvalue.TaggedOutput(BAD_FILE, (unit.first, True))
         yield beam.pvalue.TaggedOutput(SUMMARY, (unit.number, summarize_unit(unit, tally, counts)))
 
 
-class _SelectNewest(beam.DoFn):
+class _Newest(beam.DoFn):
     """The entries of an id to the one that counts, if it is a document; marks for each document that does not."""
 
     def process(self, id_and_entries):
@@ -113,10 +141,6 @@ class _SelectNewest(beam.DoFn):
             if not entry.left_out:
                 tag = WITHDRAWN if chosen is None else REPLACED
                 yield entry if place == chosen else beam.pvalue.TaggedOutput(tag, 1)
-
-
-def _count(marks, label):
-    return beam.pvalue.AsSingleton(marks | label >> beam.combiners.Count.Globally())
 
 
 def _choose_num_shards(size, num_shards, dupe_factor):
@@ -134,4 +158,8 @@ def _write_shard(key_and_documents, settings, output_dir):
     (shard, num_shards), documents = key_and_documents
     name = shards.shard_name(shard, num_shards)
     documents = [document for document in documents if document is not None]
-    return {"name": name, **shards.write_shard(shard, documents, settings, os.path.join(output_dir, name))}
+    # Beam may run this twice at a time, on two machines.
+    unfinished = os.path.join(output_dir, f"{name}.{uuid.uuid4().hex}")
+    result = {"name": name, **shards.write_shard(shard, documents, settings, unfinished)}
+    os.replace(unfinished, os.path.join(output_dir, name))
+    return result

@@ -21,13 +21,10 @@ import dataclasses
 import functools
 import glob
 import hashlib
-import importlib.metadata
 import json
 import logging as std_logging
 import os
-import platform
 import shutil
-import unicodedata
 
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
 
@@ -35,14 +32,26 @@ import common.quiet_tensorflow  # noqa: F401  (before all else that imports Tens
 from absl import flags, logging
 
 from common.errors import InputError, run
-from common.files import atomic_write, expand_patterns, make_directory, read_json, sha256
+from common.files import atomic_write, expand_patterns, locked, make_directory, read_json, sha256
 from common.parallel import map_processes
 from common.progress import progress
-from data_prep import create_pretraining_data, extraction, manifest, pmc_articles, pubmed_xml, shards, text_documents
-from data_prep.sources import PMC, Sources, define_source_flags, list_units, source_options
+from data_prep import (
+    create_pretraining_data,
+    extraction,
+    manifest,
+    pmc_articles,
+    pubmed_xml,
+    runs,
+    shards,
+    text_documents,
+)
+from data_prep.documents import shard_of
+from data_prep.sources import Reading, Sources, define_source_flags, file_size, list_units, reading_options
 from data_prep.tokenization import load_vocab
 
 FLAGS = flags.FLAGS
+
+TEXT_AT_A_TIME = 64 << 20  # bytes of text that a process reads for some shards
 
 
 def build(sources, settings, output_dir, num_shards, num_processes):
@@ -61,35 +70,79 @@ def build(sources, settings, output_dir, num_shards, num_processes):
     Raises:
       InputError: bad files, unless they are to be skipped; unfit text, vocabulary or output directory.
     """
-    work = os.path.join(output_dir, "work")
-    summaries = extraction.extract(sources, work, num_processes)
-    paths = extraction.run_paths(summaries, work)
-    replaced, withdrawn, size = extraction.select_newest(paths)
-    if not size:
-        raise InputError(
-            f"{output_dir}: no text in any of {extraction.count_files(summaries):,} files; nothing to build"
-        )
-    num_shards = num_shards or shards.choose_num_shards(size, settings.options.dupe_factor)
-    flag_values = describe_flags(sources, settings)
+    work = os.path.join(output_dir, manifest.WORK)
+    make_directory(output_dir)
+    with locked(work):
+        extracted = extraction.extract(sources, work, num_processes)
+        paths = extraction.run_paths(extracted, work)
+        replaced, withdrawn, size = runs.select_newest(paths)
+        if not size:
+            raise InputError(f"no text in any of {len(extracted.inputs):,} files or directories; nothing to build")
+        num_shards = num_shards or shards.choose_num_shards(size, settings.options.dupe_factor)
+        shards.warn_of_size(size, num_shards, settings.options.dupe_factor)
+        results = _make_shards(extracted, paths, size, sources, settings, num_shards, num_processes, output_dir)
+        content = describe(sources, settings, extracted, replaced, withdrawn, results)
+        _remove_shards_of_another_number(work, output_dir, content)
+        manifest.write(output_dir, content)
+        shutil.rmtree(work)
+    return content
+
+
+def _make_shards(extracted, paths, size, sources, settings, num_shards, num_processes, output_dir):
+    """Makes the shards that were not made before; returns what the manifest says of each."""
+    made_from = {
+        "flags": describe_flags(sources, settings),
+        "versions": all_versions(sources),
+        "inputs": extracted.inputs,
+        "bad_files": extracted.bad_files,
+    }
+    made_from = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
     make = functools.partial(
-        _make_shard,
+        _make_some_shards,
         num_shards=num_shards,
         paths=paths,
         settings=settings,
-        flag_values=flag_values,
-        work=work,
+        made_from=made_from,
         output_dir=output_dir,
     )
+    # To find the documents of a shard takes a look into each run, so it is done for several at a time.
+    together = min(max(1, num_shards // num_processes), max(1, TEXT_AT_A_TIME * num_shards // size))
+    ranges = [(first, min(first + together, num_shards)) for first in range(0, num_shards, together)]
     results = [None] * num_shards
     with progress("making shards", total=num_shards, unit="shard") as bar:
-        for number, result in map_processes(make, range(num_shards), num_processes):
-            results[number] = result
-            bar.update()
-    content = describe(sources, settings, summaries, replaced, withdrawn, results)
-    _remove_shards_of_another_number(work, output_dir, content)
-    manifest.write(output_dir, content)
-    shutil.rmtree(work)
-    return content
+        for (first, end), some in map_processes(make, ranges, num_processes):
+            results[first:end] = some
+            bar.update(end - first)
+    return results
+
+
+def _make_some_shards(numbers, num_shards, paths, settings, made_from, output_dir):
+    """Makes the shards from one number up to another; returns the numbers and what the manifest says of each."""
+    results, documents = [], None
+    for shard in range(*numbers):
+        name = shards.shard_name(shard, num_shards)
+        path, done = os.path.join(output_dir, name), os.path.join(output_dir, manifest.WORK, f"{name}.json")
+        result = _finished_shard(path, done, made_from)
+        if result is None:
+            if documents is None:
+                documents = collections.defaultdict(list)
+                for document in runs.read_shards(paths, *numbers, num_shards):
+                    documents[shard_of(document[0], num_shards)].append(document)
+            unfinished = os.path.join(output_dir, manifest.WORK, name)
+            result = {"name": name, **shards.write_shard(shard, documents.pop(shard, []), settings, unfinished)}
+            os.replace(unfinished, path)
+            with atomic_write(done) as file:
+                json.dump([result, made_from], file)
+        results.append(result)
+    return numbers, results
+
+
+def _finished_shard(path, done, made_from):
+    """Returns what the manifest says of a shard if it was made of the same before, else None."""
+    if not (os.path.exists(done) and os.path.exists(path)):
+        return None
+    result, was_made_from = read_json(done, "what the manifest says of a shard")
+    return result if was_made_from == made_from and result["size"] == os.path.getsize(path) else None
 
 
 def _remove_shards_of_another_number(work, output_dir, content):
@@ -102,43 +155,26 @@ def _remove_shards_of_another_number(work, output_dir, content):
                 os.unlink(os.path.join(output_dir, name))
 
 
-def _make_shard(shard, num_shards, paths, settings, flag_values, work, output_dir):
-    """Makes a shard unless it was made with the same flags before; returns its number and what is said of it."""
-    name = shards.shard_name(shard, num_shards)
-    done = os.path.join(work, f"{name}.json")
-    path = os.path.join(output_dir, name)
-    if os.path.exists(done) and os.path.exists(path):
-        result, made_with = read_json(done, "what the manifest says of a shard")
-        if result["size"] == os.path.getsize(path) and made_with == flag_values:
-            return shard, result
-    documents = extraction.read_shard(paths, shard, num_shards)
-    unfinished = os.path.join(work, name)
-    result = {"name": name, **shards.write_shard(shard, documents, settings, unfinished)}
-    os.replace(unfinished, path)
-    with atomic_write(done) as file:
-        json.dump([result, flag_values], file)
-    return shard, result
+# The manifest
 
 
-def describe(sources, settings, summaries, replaced, withdrawn, results):
+def describe(sources, settings, extracted, replaced, withdrawn, results):
     """Returns the manifest.
 
     Args:
       sources, settings: as of `build`.
-      summaries: list of `extraction.Summary`.
-      replaced, withdrawn: as of `extraction.select_newest`.
+      extracted: `extraction.Extracted`.
+      replaced, withdrawn: as of `runs.select_newest`.
       results: what `shards.write_shard` says of each shard, and its name.
     """
     records = sum(result["records"] for result in results)
     positions = records * settings.options.max_seq_length
     return {
-        "made_with": versions(sources.sentence_splitter),
+        "made_with": all_versions(sources),
         "flags": describe_flags(sources, settings),
-        "inputs": describe_inputs(
-            list_units(sources), [zip(summary.files, summary.sha256, strict=False) for summary in summaries]
-        ),
-        "left_out": extraction.count_left_out(summaries, replaced, withdrawn),
-        "bad_files": extraction.bad_files(summaries),
+        "inputs": extracted.inputs,
+        "left_out": extraction.count_left_out(extracted, replaced, withdrawn),
+        "bad_files": extracted.bad_files,
         "duplicates": sum(result["duplicates"] for result in results),
         "corpora": _add_up(result["corpora"] for result in results),
         **{name: sum(result[name] for result in results) for name in ("wordpieces", "long_lines", "cut_pieces")},
@@ -149,50 +185,14 @@ def describe(sources, settings, summaries, replaced, withdrawn, results):
 
 
 def describe_flags(sources, settings):
-    """Returns all that the shards depend on but the files, by the names of the flags."""
-    values = dataclasses.asdict(settings)
-    values |= values.pop("options")
-    for options in (sources.pubmed_options, sources.pmc_options, sources.text_options):
-        values |= dataclasses.asdict(options)
-    values["languages"] = list(values["languages"])  # as in JSON
-    return {
-        **values,
-        "vocab_sha256": sha256(settings.vocab_file),
-        "sentence_splitter": sources.sentence_splitter,
-        "bad_files": "skip" if sources.skip_bad_files else "error",
-    }
+    """Returns all that the shards depend on but the files, as in JSON."""
+    records = {**dataclasses.asdict(settings), "vocab_sha256": sha256(settings.vocab_file)}
+    return json.loads(json.dumps({"reading": dataclasses.asdict(sources.reading), "records": records}))
 
 
-def versions(splitter):
+def all_versions(sources):
     """Returns the versions of what the shards depend on."""
-    packages = ["biobert-tf2", "lxml", "tensorflow", "tensorflow-text"] + ([splitter] if splitter != "none" else [])
-    installed = {package: importlib.metadata.version(package) for package in packages}
-    return {"python": platform.python_version(), "unicode": unicodedata.unidata_version, **installed}
-
-
-def describe_inputs(units, files):
-    """Returns path, size and SHA-256 of each file; of articles that are files of their own, of each directory.
-
-    The SHA-256 of a directory is that of the lines `<SHA-256>  <name>` of its files, by name.
-
-    Args:
-      units: list of Unit.
-      files: of each unit, an iterable of `((path, size, ...), sha256)`; empty for all but the first part of a file.
-    """
-    inputs, articles = [], collections.defaultdict(list)
-    for unit, unit_files in zip(units, files, strict=True):
-        are_articles = unit.corpus == PMC and not pmc_articles.is_archive(unit.paths[0])
-        for (path, size, *_), digest in unit_files:
-            if are_articles:
-                articles[os.path.dirname(path)].append((digest, os.path.basename(path), size))
-            else:
-                inputs.append({"path": path, "size": size, "sha256": digest})
-    for directory, files in articles.items():
-        lines = "".join(f"{digest}  {name}\n" for digest, name, _ in sorted(files, key=lambda file: file[1]))
-        digest = hashlib.sha256(lines.encode()).hexdigest()
-        size = sum(size for _, _, size in files)
-        inputs.append({"path": directory, "files": len(files), "size": size, "sha256": digest})
-    return inputs
+    return extraction.versions(sources.reading, "tensorflow", "tensorflow-text")
 
 
 def _add_up(counts_by_corpus):
@@ -214,8 +214,8 @@ def summarize(content):
     left_out = {**content["left_out"], "equal texts": content["duplicates"]}
     parts = ", ".join(f"{why} ({count:,})" for why, count in left_out.items() if count)
     return (
-        f"{total['documents']:,} documents, {total['words']:,} words, {content['wordpieces']:,} pieces: wrote "
-        f"{content['records']:,} records to {len(content['shards']):,} shards, {content['fill_rate']:.1%} of their "
+        f"{total['documents']:,} documents, {total['words']:,} words, {content['wordpieces']:,} pieces: "
+        f"{content['records']:,} records in {len(content['shards']):,} shards, {content['fill_rate']:.1%} of their "
         f"positions filled; left out: {parts or 'nothing'}"
     )
 
@@ -259,10 +259,12 @@ def build_as_told(values):
         pubmed_files=tuple(pubmed_xml.file_order(_expand(values.pubmed_files))),
         pmc_files=tuple(_expand(values.pmc_files, pmc_articles.list_files)),
         text_files=tuple(_expand(values.text_files)),
-        pubmed_options=pubmed_xml.reader_options(values),
-        pmc_options=pmc_articles.reader_options(values),
-        text_options=text_documents.reader_options(values),
-        **source_options(values),
+        reading=Reading(
+            pubmed_xml.reader_options(values),
+            pmc_articles.reader_options(values),
+            text_documents.reader_options(values),
+            **reading_options(values),
+        ),
     )
     if not values.vocab_file:
         raise InputError("--vocab_file: expected the vocab.txt of the model")
@@ -279,8 +281,27 @@ def build_as_told(values):
             f"{values.output_dir}: holds shards that were finished with other files or flags; expected another "
             "--output_dir"
         )
-    logging.info("%s is finished; --verify compares its shards with the manifest", values.output_dir)
+    # A build that was killed after its very end leaves it.
+    shutil.rmtree(os.path.join(values.output_dir, manifest.WORK), ignore_errors=True)
+    logging.info("%s was finished before; --verify compares its shards with the manifest", values.output_dir)
     return finished
+
+
+def _is_same(finished, sources, settings, num_shards):
+    """Whether a manifest is of these files, by path and size, and flags."""
+    inputs = extraction.Inputs()
+    for unit in list_units(sources):
+        for path in unit.paths if not unit.part else ():
+            inputs.add(unit, path, file_size(path), "")
+
+    def without_hashes(entries):
+        return [{name: value for name, value in entry.items() if name != "sha256"} for entry in entries]
+
+    return (
+        finished["flags"] == describe_flags(sources, settings)
+        and without_hashes(finished["inputs"]) == without_hashes(inputs.describe())
+        and num_shards in (0, len(finished["shards"]))
+    )
 
 
 def build_by_beam(sources, settings, values):
@@ -305,21 +326,6 @@ def build_by_beam(sources, settings, values):
 
 def _write_manifest(sources, settings, output_dir, *results):
     manifest.write(output_dir, describe(sources, settings, *results))
-
-
-def _is_same(finished, sources, settings, num_shards):
-    """Whether a manifest is of these files, by path and size, and flags."""
-
-    def without_hashes(inputs):
-        return [{name: value for name, value in entry.items() if name != "sha256"} for entry in inputs]
-
-    units = list_units(sources)
-    files = [[((path, os.path.getsize(path)), "") for path in unit.paths] if not unit.part else [] for unit in units]
-    return (
-        finished["flags"] == describe_flags(sources, settings)
-        and without_hashes(finished["inputs"]) == without_hashes(describe_inputs(units, files))
-        and num_shards in (0, len(finished["shards"]))
-    )
 
 
 def _expand(patterns, list_files=None):

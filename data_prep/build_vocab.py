@@ -20,13 +20,12 @@ learned from. That is --held_out_file, or a tenth of the input.
 
 import collections
 import io
-import os
 
 import sentencepiece
 from absl import flags, logging
 
 from common.errors import InputError, run
-from common.files import expand_patterns, make_directory, write_lines
+from common.files import check_output_file, expand_patterns, write_lines
 from common.progress import progress
 from data_prep.corpus import TextFiles, decode_line
 from data_prep.tokenization import (
@@ -219,7 +218,6 @@ def _merge_pairs(words, number, num_chars):
         minloglevel=2,  # errors, which it raises as well
     )
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     pieces = map(processor.id_to_piece, range(1, len(processor)))  # 0 is <unk>
     return [piece for piece in pieces if len(piece) > 1][:number]
 
@@ -291,15 +289,6 @@ def report(vocabs, words):
         pieces, unknown, whole = measure(vocab, words)
         lines.append(f"{name:{width}}  {len(vocab):6,}  {pieces:13.3f}  {unknown:13.3%}  {whole:11.1%}")
     return lines
-
-
-def check_output_file(output_file, input_files):
-    """Raises InputError if the output cannot be written, or would replace an input."""
-    make_directory(os.path.dirname(output_file) or ".")
-    if os.path.isdir(output_file):
-        raise InputError(f"{output_file}: is a directory; expected the path of a file to write")
-    if os.path.realpath(output_file) in map(os.path.realpath, input_files):
-        raise InputError(f"{output_file}: is an input file as well; expected another --output_file")
 
 
 def define_flags():

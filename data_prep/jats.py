@@ -15,7 +15,7 @@ from common.errors import InputError
 from data_prep.documents import fold
 
 # What an element is to the text around it.
-INLINE, BLOCK, LABEL, SPACE, DROP, DROP_BLOCK, CAPTION_ONLY = range(7)
+INLINE, BLOCK, LABEL, SPACE, DROP, DROP_BLOCK, CAPTION_ONLY, APART = range(8)
 
 _ROLES = {
     BLOCK: """abstract ack answer answer-set app app-group array article-title attrib back bio body boxed-text caption
@@ -37,7 +37,8 @@ _ROLES = {
     CAPTION_ONLY: "table-wrap",
 }
 _ROLE_OF = {name: role for role, names in _ROLES.items() for name in names.split()}
-_CONDITIONAL = {"def", "fn", "label", "supplementary-material"}  # see _role_here
+_CONDITIONAL = {"def", "fn", "label", "supplementary-material", "xref"}  # see _role_here
+_MARKS = {"aff", "author-notes", "corresp", "fn", "table-fn"}  # values of @ref-type: signs of what is left out
 _FLOATS = {"boxed-text", "fig", "fig-group", "media", "supplementary-material", "table-wrap", "table-wrap-group"}
 _CAPTION = {"caption", "label"}
 # Summaries for tables of contents, and repetitions of the abstract proper in another form.
@@ -124,6 +125,10 @@ class _Writer:
             self._end_line()
         elif role == SPACE:
             self._add(" ")
+        elif role == APART:
+            self._gap = True
+            self._children(element)
+            self._gap = True
         else:
             self._gap = True
 
@@ -137,16 +142,20 @@ class _Writer:
         if name == "fn":
             is_statement = above == "fn-group" and element.get("fn-type", "").lower() in _STATEMENTS
             return BLOCK if is_statement else DROP
+        if name == "xref":
+            # The number of a reference is often raised behind a word without a space: "cells<sup>12</sup>".
+            kind = element.get("ref-type")
+            return DROP if kind in _MARKS else APART if kind == "bibr" else role
         # The long form in <abbrev>, which is not printed in the line.
         return DROP if above == "abbrev" else role
 
     def add_captions(self, element):
-        """Adds the floats (figures, tables, boxes) in an element and nothing else."""
+        """Adds the captions of figures and tables in an element and nothing else."""
         for child in element.iterchildren("*"):
             name = local_name(child.tag)
-            if name in _FLOATS:
+            if name in _FLOATS - {"boxed-text"}:
                 self.add_element(child, element)
-            elif _ROLE_OF.get(name) != DROP_BLOCK:
+            elif _ROLE_OF.get(name) != DROP_BLOCK and name != "bio":
                 self.add_captions(child)
 
 

@@ -12,6 +12,7 @@ from common.parallel import map_processes
 from common.progress import progress
 
 NAME = "manifest.json"
+WORK = "work"  # below the directory of shards, until they are finished
 FORMAT = "BERT pre-training shards, version 1"
 
 # Lee et al., 2020, Table 1: corpus, words, domain; and the key of our corpus.
@@ -35,13 +36,18 @@ def find(directory):
     """Returns the manifest in a directory, or None if there is none (or one of something else).
 
     Raises:
-      InputError: a manifest that is no JSON.
+      InputError: a manifest that is no JSON or lacks what it should have.
     """
     path = os.path.join(directory, NAME)
     if not os.path.exists(path):
         return None
     content = read_json(path, "the manifest of pre-training shards")
-    return content if isinstance(content, dict) and content.get("format") == FORMAT else None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        return None
+    missing = {"corpora", "flags", "inputs", "shards"} - set(content)
+    if missing:
+        raise InputError(f"{path}: no {', '.join(sorted(missing))} in it; expected the manifest of a finished build")
+    return content
 
 
 def read(directory):
@@ -58,22 +64,27 @@ def read(directory):
     return content
 
 
-def check_sizes(paths):
-    """Compares the size of shards with the manifest beside them, if there is one that names them.
+def check_shards(paths):
+    """Compares shards with the manifest beside them, if there is one: names and sizes, which takes no time.
 
     A file that ends early, between two records, looks whole otherwise.
 
     Raises:
-      InputError: another size.
+      InputError: another size; not in the manifest; the build of a shard's directory was not finished.
     """
-    expected = {}
     for directory in dict.fromkeys(os.path.dirname(path) for path in paths):
-        for shard in (find(directory or ".") or {}).get("shards", []):
-            expected[os.path.join(directory, shard["name"])] = shard["size"]
-    for path in paths:
-        size = os.path.getsize(path)
-        if size != expected.get(path, size):
-            raise InputError(_wrong_size(path, size, expected[path]))
+        content = find(directory or ".")
+        if content is None and os.path.exists(os.path.join(directory, WORK, "sources.json")):
+            raise InputError(f"{directory or '.'}: its shards are not finished; run data_prep.build_corpus again")
+        if content is None:
+            continue
+        expected = {os.path.join(directory, shard["name"]): shard["size"] for shard in content["shards"]}
+        for path in paths:
+            if os.path.dirname(path) == directory:
+                if path not in expected:
+                    raise InputError(f"{path}: not one of the shards of the {NAME} beside it")
+                if os.path.getsize(path) != expected[path]:
+                    raise InputError(_wrong_size(path, os.path.getsize(path), expected[path]))
 
 
 def _wrong_size(path, size, expected):
@@ -87,10 +98,12 @@ def verify(directory, num_processes=1):
       The number of shards.
 
     Raises:
-      InputError: a shard that is missing or differs.
+      InputError: a shard that is missing or differs, or one that is not in the manifest.
     """
     shards = [(directory, shard) for shard in read(directory)["shards"]]
-    faults = []
+    names = {shard["name"] for _, shard in shards}
+    others = sorted(name for name in os.listdir(directory) if name.endswith(".tfrecord") and name not in names)
+    faults = [f"{os.path.join(directory, name)}: not in {NAME}" for name in others]
     with progress("verifying", total=len(shards), unit="shard") as bar:
         for fault in map_processes(_find_fault, shards, num_processes):
             faults += [fault] if fault else []

@@ -16,15 +16,14 @@ from absl import flags
 from lxml import etree
 
 from common.errors import InputError
-from data_prep.documents import Document, raise_error
+from data_prep.documents import WITHOUT_TEXT, Document, raise_error
 from data_prep.jats import local_name, read_id, read_paragraphs
 from data_prep.xml_elements import SAFE, decompressed, describe_error
 
 ARTICLE_SUFFIXES = (".nxml", ".xml", ".nxml.gz", ".xml.gz")
 MEMBER_SUFFIXES = (".nxml", ".xml")
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
-WITHOUT_TEXT = "without text"
-MAX_ARTICLE_BYTES = 100_000_000  # far beyond any article; a "bomb" of zeros has any number
+MAX_ARTICLE_BYTES = 32_000_000  # the tree of an article takes up to 33 times as much memory
 READ_BYTES = 1 << 20
 READ_ERRORS = (OSError, EOFError, zlib.error)
 
@@ -64,22 +63,26 @@ def list_files(path):
       InputError: there is none, or the path has another extension.
     """
     expected = ", ".join(ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES)
-    suffixes = ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES
     if os.path.isdir(path):
-        files = sorted(
-            os.path.join(directory, name)
-            for directory, _, names in os.walk(path, onerror=_raise_unreadable)
-            for name in names
-            if name.lower().endswith(suffixes)
-        )
+        files = sorted(name for name in _walk(path) if name.lower().endswith(ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES))
         if not files:
             raise InputError(f"{path}: no articles in this directory; expected files {expected}")
         return files
     if not os.path.isfile(path):
         raise InputError(f"{path}: no such file or directory; expected articles ({expected})")
-    if not path.lower().endswith(suffixes):
+    if not path.lower().endswith(ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES):
         raise InputError(f"{path}: unknown extension; expected {expected}")
     return [path]
+
+
+def _walk(path):
+    """Yields the files below a directory, through links as well, but through no directory twice."""
+    seen = {os.path.realpath(path)}
+    for directory, directories, names in os.walk(path, onerror=_raise_unreadable, followlinks=True):
+        yield from (os.path.join(directory, name) for name in names)
+        places = {name: os.path.realpath(os.path.join(directory, name)) for name in sorted(directories)}
+        directories[:] = [name for name, place in places.items() if place not in seen]
+        seen.update(places.values())
 
 
 def _raise_unreadable(error):

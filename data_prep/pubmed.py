@@ -14,7 +14,7 @@ from common.errors import run
 from common.files import expand_patterns
 from data_prep import pubmed_xml
 from data_prep.extraction import extract_to_file
-from data_prep.sources import Sources, define_source_flags, source_options
+from data_prep.sources import Reading, Sources, define_source_flags, reading_options
 
 FLAGS = flags.FLAGS
 
@@ -30,8 +30,7 @@ def define_flags():
 def main(_):
     sources = Sources(
         pubmed_files=tuple(pubmed_xml.file_order(dict.fromkeys(expand_patterns(FLAGS.input_file)))),
-        pubmed_options=pubmed_xml.reader_options(FLAGS),
-        **source_options(FLAGS),
+        reading=Reading(pubmed=pubmed_xml.reader_options(FLAGS), **reading_options(FLAGS)),
     )
     print(extract_to_file(sources, FLAGS.output_file, FLAGS.num_processes))
 

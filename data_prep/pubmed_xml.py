@@ -7,7 +7,7 @@ import dataclasses
 import os
 import re
 
-from absl import flags
+from absl import flags, logging
 from lxml import etree
 
 from common.errors import InputError
@@ -16,6 +16,7 @@ from data_prep.xml_elements import entity_text, read_elements
 
 WITHOUT_ABSTRACT = "without abstract"
 OTHER_LANGUAGE = "other language"
+NO_TITLE = "[Not Available]."  # NLM's, where the authors gave none
 
 # MedlineCitationSet is the root of the files until 2016, BookDocumentSet of those of books alone.
 ROOTS = ("PubmedArticleSet", "PubmedBookArticleSet", "MedlineCitationSet", "BookDocumentSet")
@@ -126,6 +127,8 @@ def _parse(record, path, options):
     if not sections and not options.keep_without_abstract:
         return Document(document_id, version, (), WITHOUT_ABSTRACT)
     title = text_of(_first(article, "ArticleTitle")) or text_of(article.find("Book/BookTitle"))
+    if title == NO_TITLE:
+        title = ""
     paragraphs = (title, *sections) if title else tuple(sections)
     return Document(document_id, version, paragraphs, "" if paragraphs else WITHOUT_ABSTRACT)
 
@@ -171,11 +174,15 @@ def file_order(paths):
     `pubmed24n0001.xml.gz` is the first of the baseline of 2024; the update files are numbered on from its end.
 
     Returns:
-      A list: by year and number if all files have such names, else as given.
+      A list: by year and number if all files have such names, else as given, with a warning if some have.
     """
+    paths = list(paths)
     names = [FILE_NAME.fullmatch(os.path.basename(path)) for path in paths]
     if not all(names):
-        return list(paths)
+        if any(names):
+            other = paths[names.index(None)]
+            logging.warning("%s: not a name of NLM's, so the files are taken in the order given, newest last", other)
+        return paths
     keys = [(int(name[1]), int(name[2])) for name in names]
     return [path for _, path in sorted(zip(keys, paths, strict=True), key=lambda pair: pair[0])]
 
@@ -192,10 +199,10 @@ def read_files(paths, options, bar):
 
 
 def define_reader_flags():
-    flags.DEFINE_bool("section_labels", False, "Write the label of a structured abstract's section before its text.")
-    flags.DEFINE_bool("other_abstracts", False, "Take abstracts in plain language and in other languages as well.")
-    flags.DEFINE_list("languages", [], "Codes (eng,fre): take articles and other abstracts in these only; empty: all.")
-    flags.DEFINE_bool("keep_without_abstract", False, "Take records without an abstract, which are a title alone.")
+    flags.DEFINE_bool("section_labels", False, "PubMed: write the label of a section of an abstract before its text.")
+    flags.DEFINE_bool("other_abstracts", False, "PubMed: take abstracts in plain and in other languages as well.")
+    flags.DEFINE_list("languages", [], "PubMed: codes (eng,fre) of the languages to take; empty: all.")
+    flags.DEFINE_bool("keep_without_abstract", False, "PubMed: take records without an abstract: titles alone.")
     flags.register_validator(
         "languages",
         lambda codes: all(re.fullmatch("[a-z]{3}", code) for code in codes),

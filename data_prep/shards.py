@@ -3,18 +3,32 @@
 import itertools
 import os
 
+from absl import logging
+
 from common.files import sha256
 from data_prep.create_pretraining_data import make_records, shard_generator
 from data_prep.records import write_records
 from data_prep.sources import CORPORA
 
 SHARD_BYTES = 100 << 20  # of records in a shard, about
+MAX_SHARD_BYTES = 600 << 20  # that fit into 1.5 GB with all else
 RECORD_BYTES = 2  # a byte of text, each time that it is gone through; measured: 1.4 to 1.8
 
 
 def choose_num_shards(text_bytes, dupe_factor):
     """Returns how many shards hold the records of so much text in files of a handy size."""
     return max(1, round(text_bytes * dupe_factor * RECORD_BYTES / SHARD_BYTES))
+
+
+def warn_of_size(text_bytes, num_shards, dupe_factor):
+    """Warns if shards are so few that one takes much memory to make."""
+    shard_bytes = text_bytes * dupe_factor * RECORD_BYTES // num_shards
+    if shard_bytes > MAX_SHARD_BYTES:
+        logging.warning(
+            "--num_shards=%d: each takes some %.1f GB of memory in its process; with 0, shards are of a handy size",
+            num_shards,
+            shard_bytes / 1e9,
+        )
 
 
 def shard_name(shard, num_shards):
@@ -27,7 +41,7 @@ def write_shard(shard, documents, settings, path):
 
     Args:
       shard: its number, which together with the seed determines all random choices.
-      documents: list of `(digest, order, corpus, text)`, see `extraction.read_shard`, in any order. Of several with the
+      documents: list of `(digest, order, corpus, text)`, see `runs.read_shards`, in any order. Of several with the
         same text, the one that was read first counts.
       settings: `create_pretraining_data.Settings`.
       path: file to write.

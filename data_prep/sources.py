@@ -5,34 +5,40 @@ The entries depend on the files, their order and the options alone, not on the u
 
 import dataclasses
 import functools
-import hashlib
 import os
 from typing import NamedTuple
 
 from absl import flags
 
 from data_prep import pmc_articles, pubmed_xml, text_documents
-from data_prep.documents import DELETED
+from data_prep.documents import WITHOUT_TEXT, digest
 from data_prep.sentences import SPLITTERS, load_sentence_splitter
 
 PUBMED, PMC, TEXT = CORPORA = ("pubmed", "pmc", "text")
 PART_BYTES = 256 << 20  # of an archive or a text, for a unit
+MAX_ARCHIVE_PARTS = 8  # each part decompresses all of the archive
 ARTICLES_A_UNIT = 1000  # that are files of their own
-DIGEST_BYTES = 16  # so that no two texts or ids have one by chance
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How files are read."""
+
+    pubmed: pubmed_xml.Options = pubmed_xml.Options()
+    pmc: pmc_articles.Options = pmc_articles.Options()
+    text: text_documents.Options = text_documents.Options()
+    sentence_splitter: str = "nupunkt"  # one of sentences.SPLITTERS
+    skip_bad_files: bool = False  # and count them; else the first is an error
 
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """Files and how they are read."""
+    """Files, and how they are read."""
 
     pubmed_files: tuple[str, ...] = ()
     pmc_files: tuple[str, ...] = ()
     text_files: tuple[str, ...] = ()
-    pubmed_options: pubmed_xml.Options = pubmed_xml.Options()
-    pmc_options: pmc_articles.Options = pmc_articles.Options()
-    text_options: text_documents.Options = text_documents.Options()
-    sentence_splitter: str = "nupunkt"  # one of sentences.SPLITTERS
-    skip_bad_files: bool = False  # and count them; else the first is an error
+    reading: Reading = Reading()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +84,14 @@ class Tally:
         self.invalid_bytes += count
 
 
+def file_size(path):
+    """Returns the size of a file in bytes, 0 if it cannot be told: then it is bad, which its reader will say."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
 def list_units(sources):
     """Returns the units of all files, in order."""
     units = []
@@ -98,49 +112,48 @@ def list_units(sources):
             first += len(articles)
             articles = []
         if path is not None and pmc_articles.is_archive(path):
-            add(PMC, [path], 1 + os.path.getsize(path) // PART_BYTES)
+            add(PMC, [path], min(MAX_ARCHIVE_PARTS, 1 + file_size(path) // PART_BYTES))
             first += 1
         elif path is not None:
             articles.append(path)
     for path in sources.text_files:
-        add(TEXT, [path], 1 if text_documents.is_compressed(path) else 1 + os.path.getsize(path) // PART_BYTES)
+        add(TEXT, [path], 1 if text_documents.is_compressed(path) else 1 + file_size(path) // PART_BYTES)
         first += 1
     return units
 
 
-def read_entries(unit, sources, tally):
+def read_entries(unit, reading, tally):
     """Yields the entries of a unit.
 
     Args:
       unit: Unit.
-      sources: Sources.
+      reading: Reading.
       tally: Tally, to which what is bad is added.
 
     Raises:
-      InputError: a bad file, unless it is to be skipped; of PubMed and text, whichever: the unit is bad then, and its
-        entries so far are to be thrown away.
+      InputError: a bad file. Not of a bad article: that is given to `tally`. Otherwise the unit is bad, also if bad
+        files are to be skipped, and its entries so far are to be thrown away.
     """
-    split_sentences = _splitter(sources, unit.corpus)
+    split_sentences = _splitter(unit.corpus, reading)
     corpus = CORPORA.index(unit.corpus)
-    for number, document in _read_documents(unit, sources, tally):
-        order = (unit.first << 32) + number
-        document_id = _digest(document.id.encode()) if document.id else b""
+    last, index = None, 0
+    for number, document in _read_documents(unit, reading, tally):
+        # Several articles may be in one file.
+        last, index = number, index + 1 if number == last else 0
+        order = (unit.first << 40) + ((number << 16) + index if unit.corpus == PMC else number)
+        document_id = digest(document.id.encode()) if document.id else b""
         sentences = [text[start:end] for text in document.paragraphs for start, end in split_sentences(text)]
-        left_out = document.left_out or ("" if sentences else "without text")
+        left_out = document.left_out or ("" if sentences else WITHOUT_TEXT)
         text = b"" if left_out else "".join(sentence + "\n" for sentence in sentences).encode()
-        yield Entry(document_id, document.version, order, corpus, left_out, b"" if left_out else _digest(text), text)
+        yield Entry(document_id, document.version, order, corpus, left_out, b"" if left_out else digest(text), text)
 
 
-def _read_documents(unit, sources, tally):
+def _read_documents(unit, reading, tally):
     if unit.corpus == PUBMED:
-        return pubmed_xml.read_documents(unit.paths[0], sources.pubmed_options)
+        return pubmed_xml.read_documents(unit.paths[0], reading.pubmed)
     if unit.corpus == PMC:
-        return pmc_articles.read_documents(unit.paths, sources.pmc_options, unit.part, unit.parts, tally.bad_file)
-    return text_documents.read_documents(unit.paths[0], sources.text_options, unit.part, unit.parts, tally.dropped)
-
-
-def _digest(content):
-    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+        return pmc_articles.read_documents(unit.paths, reading.pmc, unit.part, unit.parts, tally.bad_file)
+    return text_documents.read_documents(unit.paths[0], reading.text, unit.part, unit.parts, tally.dropped)
 
 
 @functools.lru_cache(maxsize=2)
@@ -148,42 +161,14 @@ def _load_splitter(name):
     return load_sentence_splitter(name)
 
 
-def _splitter(sources, corpus):
-    are_sentences = corpus == TEXT and sources.text_options.text_format == "sentences"
-    return _load_splitter("none" if are_sentences else sources.sentence_splitter)
+def _splitter(corpus, reading):
+    are_sentences = corpus == TEXT and reading.text.text_format == "sentences"
+    return _load_splitter("none" if are_sentences else reading.sentence_splitter)
 
 
-def newest(entries):
-    """Returns which entry of one id counts: of the highest version the one read last; None if it was withdrawn.
-
-    Args:
-      entries: list of `(version, order, left_out)`.
-    """
-    latest = {}  # version: place of the entry
-    for place in sorted(range(len(entries)), key=lambda place: entries[place][1]):
-        version, _, left_out = entries[place]
-        if left_out != DELETED:
-            latest[version] = place
-        elif version:
-            latest.pop(version, None)
-        else:
-            latest.clear()
-    return latest[max(latest)] if latest else None
-
-
-def shard_of(digest, num_shards):
-    """Returns the shard of a text by its digest, which is between two of `shard_bounds`."""
-    return int.from_bytes(digest[:8], "big") * num_shards >> 64
-
-
-def shard_bounds(num_shards):
-    """Returns the digests [num_shards + 1] between which the texts of each shard are.
-
-    The digest of a text is as good as random: so a shard holds documents of all journals and years, and always the
-    same ones.
-    """
-    bounds = (-(-(number << 64) // num_shards) for number in range(num_shards))
-    return [*(bound.to_bytes(8, "big") for bound in bounds), b"\xff" * (DIGEST_BYTES + 1)]
+def check_splitter(unit, reading):
+    """Raises InputError if the library that splits the sentences of a unit is not there, which no file can help."""
+    _splitter(unit.corpus, reading)
 
 
 # Flags
@@ -198,6 +183,6 @@ def define_source_flags():
     flags.DEFINE_integer("num_processes", 1, "Processes that work at a time.", lower_bound=1)
 
 
-def source_options(values):
-    """Returns what the flags of `define_source_flags` mean for Sources."""
+def reading_options(values):
+    """Returns what the flags of `define_source_flags` mean for Reading."""
     return {"sentence_splitter": values.sentence_splitter, "skip_bad_files": values.bad_files == "skip"}

@@ -12,6 +12,7 @@ from common.errors import InputError
 from data_prep.corpus import TextFiles, decode_line
 from data_prep.documents import Document, fold
 
+MAX_DOCUMENT_CHARS = 50_000_000  # a book has a million
 FORMATS = ("paragraphs", "lines", "sentences")
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -58,16 +59,24 @@ def read_documents(path, options, part=0, parts=1, dropped=lambda count: None):
     Raises:
       InputError: the file cannot be read, or is not UTF-8 (with the line).
     """
-    document, start = [], 0
+    document, start, size, is_empty = [], 0, 0, parts == 1
     for offset, text in _read_lines(path, options, part, parts, dropped):
+        is_empty &= not text
         if text:
-            start = start if document else offset
+            start, size = (start, size + len(text)) if document else (offset, len(text))
             document.append(text)
+            if size > MAX_DOCUMENT_CHARS:
+                raise InputError(
+                    f"{path}: a document of more than {MAX_DOCUMENT_CHARS // 1_000_000} million characters; expected "
+                    "an empty line between documents, or --text_format=lines"
+                )
         if document and (not text or options.text_format == "lines"):
             yield start, Document("", 1, tuple(document))
             document = []
     if document:
         yield start, Document("", 1, tuple(document))
+    if is_empty:
+        raise InputError(f"{path}: no text in any line")
 
 
 def _read_lines(path, options, part, parts, dropped):

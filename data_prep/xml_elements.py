@@ -10,6 +10,7 @@ from lxml import etree
 from common.errors import InputError
 from data_prep.documents import fold
 
+MAX_ELEMENT_BYTES = 32_000_000  # their tree takes up to 33 times as much memory
 GZIP_START = b"\x1f\x8b"  # RFC 1952
 CHUNK_SIZE = 2**17  # bytes; a tenth faster than the 2**15 of lxml's iterparse
 # What comes from somebody else's file is neither fetched nor expanded, and costs memory only as it is long.
@@ -35,17 +36,22 @@ def read_elements(path, tag, root_tag):
       root_tag: the names that the root element should have, likewise.
 
     Raises:
-      InputError: the file cannot be read, is not well-formed (with the line), or has another root and none
-        of the elements.
+      InputError: the file cannot be read, is not well-formed (with the line), has another root and none
+        of the elements, or too much between two of them.
     """
     found = False
     parser = etree.XMLPullParser(("end",), tag=tag, **SAFE)
     try:
         with open(path, "rb") as file, decompressed(file) as source:
+            since = 0  # bytes since the last element, all of which are in memory
             while chunk := source.read(CHUNK_SIZE):
                 parser.feed(chunk)
+                since += len(chunk)
+                if since > MAX_ELEMENT_BYTES:
+                    wanted = tag if isinstance(tag, str) else " or ".join(tag)
+                    raise InputError(f"{path}: {MAX_ELEMENT_BYTES // 1_000_000} MB without an element {wanted}")
                 for _, element in parser.read_events():
-                    found = True
+                    found, since = True, 0
                     yield element
                     # Free what was read, or the tree grows to the size of the file.
                     element.clear()

@@ -20,10 +20,10 @@ from data_prep.build_corpus import build
 from data_prep.create_pretraining_data import Settings
 from data_prep.instances import Options
 from data_prep.records import check_file, pretraining_features
-from data_prep.sources import Sources
+from data_prep.sources import Reading, Sources
 from data_prep.text_documents import Options as TextOptions
 from data_prep.tokenization import FullTokenizer
-from tests.test_extraction import record
+from tests.test_extraction import deletion, record
 
 LENGTH = 32
 
@@ -44,8 +44,7 @@ def corpus(tmp_path_factory, repository):
         pubmed_files=(str(directory / "p.xml"),),
         pmc_files=(str(directory / "1.nxml"), str(directory / "2.nxml")),
         text_files=(str(directory / "t.txt"),),
-        text_options=TextOptions("sentences"),
-        sentence_splitter="blingfire",
+        reading=Reading(text=TextOptions("sentences"), sentence_splitter="blingfire"),
     )
     options = Options(max_seq_length=LENGTH, max_predictions_per_seq=5, dupe_factor=2)
     return sources, Settings(str(repository / "samples/vocab.txt"), False, split_long_lines=True, options=options)
@@ -105,12 +104,13 @@ def test_wordpieces_and_fill_rate(corpus, built):
 
 
 def test_documents_of_each_corpus_are_in_all_shards(corpus, tmp_path):
-    from data_prep.extraction import extract, read_shard, run_paths, select_newest
+    from data_prep.extraction import extract, run_paths
+    from data_prep.runs import read_shards, select_newest
 
     paths = run_paths(extract(corpus[0], str(tmp_path), 1), str(tmp_path))
     select_newest(paths)
     for shard in range(3):
-        assert {0, 2} <= {corpus for _, _, corpus, _ in read_shard(paths, shard, 3)}
+        assert {0, 2} <= {corpus for _, _, corpus, _ in read_shards(paths, shard, shard + 1, 3)}
 
 
 def test_more_processes_make_the_same(corpus, built, tmp_path):
@@ -125,15 +125,82 @@ def test_the_order_of_files_does_not_matter(corpus, built, tmp_path):
         assert (tmp_path / shard["name"]).read_bytes() == (pathlib.Path(built[0]) / shard["name"]).read_bytes()
 
 
-def test_beam_makes_the_same(corpus, built, tmp_path):
+def build_by_beam(sources, settings, directory, num_shards):
     """On the local runner of Apache Beam, which is in the extra `test`."""
     from data_prep import beam_pipeline
     from data_prep.build_corpus import describe
 
     def write(*results):
-        manifest.write(tmp_path, describe(*corpus, *results))
+        manifest.write(directory, describe(sources, settings, *results))
 
-    beam_pipeline.build(*corpus, 4, str(tmp_path), write, runner="FnApiRunner", options="")
+    beam_pipeline.build(sources, settings, num_shards, str(directory), write, runner="FnApiRunner", options="")
+
+
+def test_beam_makes_the_same(corpus, built, tmp_path):
+    build_by_beam(*corpus, tmp_path, num_shards=4)
+    assert contents(tmp_path) == contents(built[0])
+
+
+def test_beam_makes_the_same_of_bad_files_and_updates(corpus, tmp_path, monkeypatch):
+    """Parts of a text, one of them bad; a deletion; a shard without documents; the number of shards found out."""
+    for name in ("local", "beam"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "1.xml").write_text(f"<PubmedArticleSet>{record(1, 'One.')}{record(2, 'Two.')}</PubmedArticleSet>")
+    (tmp_path / "2.xml").write_text(f"<PubmedArticleSet>{record(2, '')}{deletion(1)}{record(3, 'Three.')}")
+    (tmp_path / "3.xml").write_text(
+        f"<PubmedArticleSet>{record(2, '')}{deletion(1)}{record(4, 'F.')}</PubmedArticleSet>"
+    )
+    (tmp_path / "bad.txt").write_bytes(b"The first document.\n\nThe second document.\n\nThe th\xffrd document.\n")
+    monkeypatch.setattr("data_prep.sources.PART_BYTES", 20)
+    sources = Sources(
+        pubmed_files=tuple(str(tmp_path / f"{number}.xml") for number in (1, 2, 3)),
+        text_files=(str(tmp_path / "bad.txt"),),
+        reading=Reading(sentence_splitter="none", skip_bad_files=True),
+    )
+    for num_shards in (3, 0):
+        shutil.rmtree(tmp_path / "local")
+        content = build(sources, corpus[1], str(tmp_path / "local"), num_shards, 1)
+        assert content["corpora"] == {"pubmed": {"documents": 1, "sentences": 2, "words": 2}}
+        expected = {"bad files": 2, "replaced by a newer version": 1, "withdrawn": 1, "without abstract": 1}
+        assert content["left_out"] == expected
+        shutil.rmtree(tmp_path / "beam")
+        (tmp_path / "beam").mkdir()
+        build_by_beam(sources, corpus[1], tmp_path / "beam", num_shards)
+        assert contents(tmp_path / "beam") == contents(tmp_path / "local")
+
+
+class StoppedError(Exception):
+    """Stands for a kill."""
+
+
+def stop_before_the_manifest(monkeypatch):
+    def stop(*_):
+        raise StoppedError
+
+    monkeypatch.setattr(manifest, "write", stop)
+
+
+@pytest.mark.parametrize("change", ["flags", "files", "shards"])
+def test_a_stopped_build_goes_on_with_what_has_changed(corpus, built, tmp_path, monkeypatch, change):
+    """Shards that were finished with other flags, of other text or in another number are not taken for these."""
+    sources, settings = corpus
+    before, num_shards = settings, 4
+    text = pathlib.Path(sources.text_files[0])
+    original = text.read_text()
+    if change == "flags":
+        before = dataclasses.replace(settings, random_seed=1)
+    elif change == "files":
+        text.write_text(original.replace("Twice the same.", "Once."))
+    else:
+        num_shards = 7
+    try:
+        with monkeypatch.context() as patch:
+            stop_before_the_manifest(patch)
+            with pytest.raises(StoppedError):
+                build(sources, before, str(tmp_path), num_shards, 1)
+    finally:
+        text.write_text(original)
+    build(sources, settings, str(tmp_path), 4, 1)
     assert contents(tmp_path) == contents(built[0])
 
 
@@ -159,7 +226,7 @@ def test_a_killed_build_goes_on(corpus, built, run_script, repository, tmp_path)
     command = arguments(*corpus, tmp_path, "--num_shards=4", "--dupe_factor=2")
     process = subprocess.Popen([sys.executable, *command], cwd=repository, stderr=subprocess.DEVNULL)
     first = tmp_path / built[1]["shards"][0]["name"]
-    while not first.exists() and process.poll() is None:
+    while not (tmp_path / "work" / f"{first.name}.json").exists() and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -191,7 +258,7 @@ def test_a_killed_build_goes_on(corpus, built, run_script, repository, tmp_path)
 )
 def test_a_bad_shard_is_found(built, tmp_path, change, message):
     shutil.copytree(built[0], tmp_path / "shards")
-    assert manifest.verify(tmp_path / "shards") == 4
+    assert manifest.verify(tmp_path / "shards", num_processes=2) == 4
     name = built[1]["shards"][2]["name"]
     change(tmp_path / "shards" / name)
     with pytest.raises(InputError, match=f"{name}: .*{message}"):
@@ -220,6 +287,36 @@ def test_the_trainer_finds_a_shard_that_ends_early(built, run_script, repository
     assert "Traceback" not in result.stderr
     assert result.stderr.splitlines()[-1].startswith(f"error: {shard}: ")
     assert "truncated or altered" in result.stderr
+
+
+def test_shards_that_are_not_of_the_manifest_are_found(built, tmp_path):
+    shutil.copytree(built[0], tmp_path / "shards")
+    other = tmp_path / "shards" / "pretraining-00000-of-00009.tfrecord"
+    other.write_bytes(b"")
+    with pytest.raises(InputError, match="00000-of-00009.tfrecord: not in manifest.json"):
+        manifest.verify(tmp_path / "shards")
+    with pytest.raises(InputError, match="00000-of-00009.tfrecord: not one of the shards"):
+        manifest.check_shards([str(other)])
+    (tmp_path / "shards" / "manifest.json").unlink()
+    manifest.check_shards([str(other)])  # files of create_pretraining_data have no manifest
+    (tmp_path / "shards" / "work").mkdir()
+    (tmp_path / "shards" / "work" / "sources.json").write_text("[]")
+    with pytest.raises(InputError, match="shards: its shards are not finished"):
+        manifest.check_shards([str(other)])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "line 1: not JSON"),
+        ('{"name": "web app"}', "no manifest of pre-training shards"),
+        ('{"format": "BERT pre-training shards, version 1", "shards": []}', "no corpora, flags, inputs in it"),
+    ],
+)
+def test_a_bad_manifest(tmp_path, content, message):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(InputError, match=message):
+        manifest.read(tmp_path)
 
 
 def test_table_1(built):

@@ -1,14 +1,19 @@
 """data_prep/extraction.py: files to sentences on disk, the newest version of each document, resuming."""
 
+import dataclasses
 import os
 import tarfile
 
 import pytest
 
 from common.errors import InputError
-from data_prep import extraction, pubmed_xml, sources
-from data_prep.extraction import extract, extract_to_file, read_in_order, read_shard, run_paths, select_newest
-from data_prep.sources import Sources
+from common.files import locked
+from data_prep import pubmed_xml, runs, sources
+from data_prep.extraction import extract, extract_to_file, run_paths
+from data_prep.runs import read_in_order, read_shards, select_newest
+from data_prep.sources import Reading, Sources
+
+PARAGRAPHS = Reading(sentence_splitter="none")
 
 
 def record(pmid, text, version=1):
@@ -35,7 +40,7 @@ def pubmed(tmp_path):
     """Sources of three PubMed files: the second version of some records, and a deletion."""
     for name, content in FILES.items():
         (tmp_path / name).write_text(f"<PubmedArticleSet>{content}</PubmedArticleSet>")
-    return Sources(pubmed_files=tuple(str(tmp_path / name) for name in FILES), sentence_splitter="none")
+    return Sources(pubmed_files=tuple(str(tmp_path / name) for name in FILES), reading=PARAGRAPHS)
 
 
 EXPECTED = ["T2.\nTwo.\n", "T5.\nFive second.\n", "T1.\nOne new.\n"]
@@ -51,8 +56,8 @@ def test_the_newest_version_counts_across_files(pubmed, tmp_path):
 
 
 def test_two_processes_and_small_runs_make_the_same(pubmed, tmp_path, monkeypatch):
-    monkeypatch.setattr(extraction, "RUN_BYTES", 10)  # in this process only
-    monkeypatch.setattr(extraction, "IDS_AT_A_TIME", 2)
+    monkeypatch.setattr(runs, "RUN_BYTES", 10)  # in this process only
+    monkeypatch.setattr(runs, "IDS_AT_A_TIME", 2)
     for num_processes in (1, 2):
         output = tmp_path / f"{num_processes}.txt"
         extract_to_file(pubmed, str(output), num_processes)
@@ -64,9 +69,9 @@ def test_shards_part_the_documents(pubmed, tmp_path):
     paths = run_paths(extract(pubmed, work, 1), work)
     replaced, withdrawn, size = select_newest(paths)
     assert (replaced, withdrawn, size) == (3, 1, sum(map(len, EXPECTED)))
-    in_shards = [document for shard in range(5) for document in read_shard(paths, shard, 5)]
+    in_shards = [document for shard in range(5) for document in read_shards(paths, shard, shard + 1, 5)]
     assert sorted(text.decode() for _, _, _, text in in_shards) == sorted(EXPECTED)
-    assert sorted(in_shards) == sorted(read_shard(paths, 0, 1))
+    assert sorted(in_shards) == sorted(read_shards(paths, 0, 5, 5))
 
 
 def test_finished_units_are_not_read_again(pubmed, tmp_path, monkeypatch):
@@ -101,8 +106,8 @@ def test_a_file_that_has_changed_is_read_again(pubmed, tmp_path):
 def test_work_on_other_files_is_not_gone_on_with(pubmed, tmp_path):
     work = str(tmp_path / "work")
     extract(pubmed, work, 1)
-    other = Sources(pubmed_files=pubmed.pubmed_files[:2], sentence_splitter="none")
-    with pytest.raises(InputError, match="holds work on other files or with other flags"):
+    other = Sources(pubmed_files=pubmed.pubmed_files[:2], reading=PARAGRAPHS)
+    with pytest.raises(InputError, match="work: holds work on other files"):
         extract(other, work, 1)
 
 
@@ -114,7 +119,7 @@ def test_bad_files_stop_or_are_skipped(pubmed, tmp_path):
         extract_to_file(pubmed, output, 1)
     assert not os.path.exists(output)
     # Nothing of the bad file is taken; and what was done before is not lost.
-    skipping = Sources(pubmed_files=pubmed.pubmed_files, sentence_splitter="none", skip_bad_files=True)
+    skipping = Sources(pubmed_files=pubmed.pubmed_files, reading=Reading(sentence_splitter="none", skip_bad_files=True))
     assert "bad files (1)" in extract_to_file(skipping, output, 1)
     assert (tmp_path / "out.txt").read_text() == "T2.\nTwo.\n\nT1.\nOne new.\n\nT5.\nFive first.\n"
 
@@ -127,8 +132,67 @@ def test_articles_of_an_archive_in_parts(tmp_path, monkeypatch):
         for name in names:
             archive.add(tmp_path / name, arcname=name)
     monkeypatch.setattr(sources, "PART_BYTES", os.path.getsize(tmp_path / "a.tar.gz") // 3)
-    told = Sources(pmc_files=(str(tmp_path / "a.tar.gz"),), sentence_splitter="none")
+    told = Sources(pmc_files=(str(tmp_path / "a.tar.gz"),), reading=PARAGRAPHS)
     assert len(sources.list_units(told)) == 4
     extract_to_file(told, str(tmp_path / "out.txt"), 1)
     documents = (tmp_path / "out.txt").read_text().split("\n\n")
     assert sorted(document.strip() for document in documents) == [f"Text {number}." for number in range(1, 10)]
+
+
+def test_a_library_that_is_missing_is_no_bad_file(pubmed, tmp_path, monkeypatch):
+    def fail(name):
+        raise InputError(f"{name} is not installed")
+
+    monkeypatch.setattr(sources, "_load_splitter", fail)
+    skipping = dataclasses.replace(pubmed, reading=Reading(sentence_splitter="blingfire", skip_bad_files=True))
+    with pytest.raises(InputError, match="blingfire is not installed"):
+        extract_to_file(skipping, str(tmp_path / "out.txt"), 1)
+
+
+def test_what_was_skipped_is_an_error_without_the_flag(pubmed, tmp_path):
+    with open(pubmed.pubmed_files[1], "w") as file:
+        file.write("<html/>")
+    work = str(tmp_path / "work")
+    extract(dataclasses.replace(pubmed, reading=Reading(sentence_splitter="none", skip_bad_files=True)), work, 1)
+    with pytest.raises(InputError, match=r"pubmed24n0002\.xml, line 1: root element html"):
+        extract(pubmed, work, 1)
+
+
+def test_of_a_bad_text_nothing_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "PART_BYTES", 20)
+    (tmp_path / "bad.txt").write_bytes(b"The first document.\n\nThe second document.\n\nThe th\xffrd document.\n")
+    (tmp_path / "good.txt").write_bytes(b"Good.\n")
+    files = (str(tmp_path / "bad.txt"), str(tmp_path / "missing.txt"), str(tmp_path / "good.txt"))
+    skipping = Sources(text_files=files, reading=Reading(sentence_splitter="none", skip_bad_files=True))
+    assert len(sources.list_units(skipping)) == 6
+    extracted = extract(skipping, str(tmp_path / "work"), 1)
+    (bad, missing) = extracted.bad_files
+    assert "bad.txt, line 5: invalid UTF-8" in bad
+    assert "missing.txt: " in missing
+    paths = run_paths(extracted, str(tmp_path / "work"))
+    select_newest(paths)
+    assert list(read_in_order(paths)) == [b"Good.\n"]
+
+
+def test_of_several_articles_in_a_file_the_last_version_counts(tmp_path):
+    number = '<front><article-meta><article-id pub-id-type="pmc">7</article-id></article-meta></front>'
+    articles = [f"<article>{number}<body><p>Version {i}.</p></body></article>" for i in range(6)]
+    (tmp_path / "set.xml").write_text(f"<articles>{''.join(articles)}</articles>")
+    told = Sources(pmc_files=(str(tmp_path / "set.xml"),), reading=PARAGRAPHS)
+    extract_to_file(told, str(tmp_path / "out.txt"), 1)
+    assert (tmp_path / "out.txt").read_text() == "Version 5.\n"
+
+
+def test_bad_outputs(pubmed, tmp_path):
+    with pytest.raises(InputError, match="is an input file as well"):
+        extract_to_file(pubmed, pubmed.pubmed_files[1], 1)
+    with pytest.raises(InputError, match="is a directory"):
+        extract_to_file(pubmed, str(tmp_path), 1)
+
+
+def test_a_directory_is_worked_in_by_one_process(tmp_path):
+    work = str(tmp_path / "work")
+    with locked(work), pytest.raises(InputError, match="work: another process works there"), locked(work):
+        pass
+    with locked(work):
+        assert os.path.isdir(work)

@@ -107,6 +107,12 @@ def test_namespaces_make_no_difference():
         ),
         ("<p>strange <unheard-of>element</unheard-of>s</p>", ["strange elements"]),
         ("<p/><p> </p><sec><title/></sec><p>x</p>", ["x"]),
+        # The raised number of a reference is no part of the word, and a sign of a footnote is nothing.
+        (
+            '<p>cells<sup><xref ref-type="bibr">12</xref></sup> die [<xref ref-type="bibr">3</xref>].</p>',
+            "cells 12 die [3].",
+        ),
+        ('<p>cells<xref ref-type="fn">*</xref> die (<xref ref-type="fig">Fig. 1</xref>b)</p>', "cells die (Fig. 1b)"),
     ],
 )
 def test_inline_elements(body, expected):
@@ -207,3 +213,13 @@ def test_an_article_of_another_format():
 def test_ids(ids, expected):
     elements = "".join(f'<article-id pub-id-type="{kind}">{value}</article-id>' for kind, value in ids)
     assert read_id(parse(f"<article><front><article-meta>{elements}</article-meta></front></article>")) == expected
+
+
+def test_boxes_and_portraits_in_the_back_are_back_matter():
+    back = (
+        "<app-group><app><boxed-text><p>Box</p></boxed-text><fig><caption><p>Caption</p></caption></fig></app></app-group>"
+        "<bio><fig><caption><p>Portrait</p></caption></fig></bio>"
+    )
+    article = parse(f"<article><body><p>Text.</p></body><back>{back}</back></article>")
+    assert read_paragraphs(article, back_matter=False) == ("Text.", "Caption")
+    assert read_paragraphs(article, back_matter=True) == ("Text.", "Box", "Caption", "Portrait")

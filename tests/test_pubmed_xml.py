@@ -102,6 +102,7 @@ def test_records_without_abstract(read, abstract):
 
 def test_records_without_title(read):
     assert read(article(title="")) == [Document("pubmed:1", 1, ("A.",))]
+    assert read(article(title="[Not Available].")) == [Document("pubmed:1", 1, ("A.",))]
     empty = Document("pubmed:1", 1, (), "without abstract")
     assert read(article(title="", abstract=""), keep_without_abstract=True) == [empty]
     assert read(articles("<PubmedArticle><MedlineCitation><PMID>1</PMID></MedlineCitation></PubmedArticle>")) == [empty]

@@ -60,7 +60,10 @@ def test_join_across(spans, expected):
 
 
 # Words, ends and spaces that a splitter must think about: abbreviations, initials, numbers of lists, quotations.
-WORDS = "cells mild Mild Civil A a E coli e.g Fig al et In The 1 2.5 p53 lacZ life Dr J.M vs I IV Ia I'm B-cell - ( …"
+WORDS = (
+    "cells mild Mild Civil A a E coli spp e.g Fig al et In The 1 2.5 p53 lacZ life Dr J.M vs I IV Ia I'm B-cell "
+    '- ( " …'
+)
 TEXTS = st.lists(
     st.tuples(
         st.sampled_from(WORDS.split()),

@@ -4,8 +4,8 @@ import pytest
 
 from common.errors import InputError
 from data_prep import sources, text_documents
-from data_prep.documents import DELETED
-from data_prep.sources import Sources, Tally, list_units, newest, read_entries, shard_bounds, shard_of
+from data_prep.documents import DELETED, newest, shard_bounds, shard_of
+from data_prep.sources import Reading, Sources, Tally, list_units, read_entries
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,10 @@ def test_units(tmp_path, monkeypatch):
 
 def read_text(path, sentence_splitter="none", **options):
     options = text_documents.Options(**options)
-    told = Sources(text_files=(str(path),), text_options=options, sentence_splitter=sentence_splitter)
+    reading = Reading(text=options, sentence_splitter=sentence_splitter)
     tally = Tally(skip_bad_files=False)
-    return [entry for unit in list_units(told) for entry in read_entries(unit, told, tally)], tally
+    units = list_units(Sources(text_files=(str(path),), reading=reading))
+    return [entry for unit in units for entry in read_entries(unit, reading, tally)], tally
 
 
 def test_entries_of_a_text(tmp_path):

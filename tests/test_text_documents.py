@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from common.errors import InputError
+from data_prep import text_documents
 from data_prep.text_documents import Options, read_documents
 
 TEXT = "a 1\na 2\n\n\nb  1\n \nc 1\r\nc 2"
@@ -60,12 +61,22 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
         ("t.xz", lzma.compress(b"a" * 1000)[:-9], r"t\.xz: cannot be read \(Compressed file ended"),
         ("t.bz2", b"no archive", r"t\.bz2: cannot be read \(Invalid data stream"),
         ("t.txt", b"", r"t\.txt: no text"),
+        ("t.txt", b"\n \n", r"t\.txt: no text in any line"),
+        ("t.gz", gzip.compress(b""), r"t\.gz: no text in any line"),
     ],
 )
 def test_bad_files(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=message):
         read(tmp_path / name)
+
+
+def test_a_text_without_empty_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(text_documents, "MAX_DOCUMENT_CHARS", 1000)
+    (tmp_path / "t.txt").write_text("An abstract a line.\n" * 60)
+    with pytest.raises(InputError, match="expected an empty line between documents, or --text_format=lines"):
+        read(tmp_path / "t.txt")
+    assert len(read(tmp_path / "t.txt", text_format="lines")) == 60
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="nupunkt needs Python 3.11")

@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from common.errors import InputError
+from data_prep import xml_elements
 from data_prep.xml_elements import read_elements
 
 CONTENT = """<?xml version="1.0" encoding="utf-8"?>
@@ -129,3 +130,13 @@ def test_several_names_of_the_root(read):
     assert read("<sets/>", root_tag=("set", "sets")) == []
     with pytest.raises(InputError, match="root element page; expected set or sets$"):
         read("<page/>", root_tag=("set", "sets"))
+
+
+def test_too_much_between_two_elements(tmp_path, monkeypatch):
+    """All that is not wanted would be in memory until the next element that is."""
+    monkeypatch.setattr(xml_elements, "MAX_ELEMENT_BYTES", 1_000_000)
+    path = tmp_path / "x.xml"
+    path.write_text("<r>" + "<e>text</e>" * 200_000 + "</r>")
+    assert sum(1 for _ in read_elements(str(path), "e", "r")) == 200_000
+    with pytest.raises(InputError, match="x.xml: 1 MB without an element a or b"):
+        list(read_elements(str(path), ("a", "b"), "r"))
