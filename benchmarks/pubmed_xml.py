@@ -13,7 +13,7 @@ Prints MB of XML (uncompressed) a second, medians, and ratios to the first; then
 goes the third way through a tenth of the file, and through all of it.
 
 Expected (2 cores shared with other work, Python 3.11, half a minute): iterparse 102 MB/s, documents at 0.86 of it,
-sentences at 0.34 (0.84 and 0.30 with --compressed=false); 62 MiB at both sizes.
+sentences at 0.48 (0.85 and 0.44 with --compressed=false); 48 MiB at both sizes.
 """
 
 import gzip

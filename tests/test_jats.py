@@ -112,7 +112,7 @@ def test_namespaces_make_no_difference():
             '<p>cells<sup><xref ref-type="bibr">12</xref></sup> die [<xref ref-type="bibr">3</xref>].</p>',
             "cells 12 die [3].",
         ),
-        ('<p>cells<xref ref-type="fn">*</xref> die (<xref ref-type="fig">Fig. 1</xref>b)</p>', "cells die (Fig. 1b)"),
+        ('<p>cells<xref ref-type="fn">*</xref> die (<xref ref-type="fig">Fig. 1</xref>b)</p>', ["cells die (Fig. 1b)"]),
     ],
 )
 def test_inline_elements(body, expected):
