@@ -110,7 +110,7 @@ def test_namespaces_make_no_difference():
         # The raised number of a reference is no part of the word, and a sign of a footnote is nothing.
         (
             '<p>cells<sup><xref ref-type="bibr">12</xref></sup> die [<xref ref-type="bibr">3</xref>].</p>',
-            "cells 12 die [3].",
+            ["cells 12 die [3]."],
         ),
         ('<p>cells<xref ref-type="fn">*</xref> die (<xref ref-type="fig">Fig. 1</xref>b)</p>', ["cells die (Fig. 1b)"]),
     ],
