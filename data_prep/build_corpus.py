@@ -105,8 +105,9 @@ def _make_shards(extracted, paths, size, sources, settings, num_shards, num_proc
         made_from=made_from,
         output_dir=output_dir,
     )
-    # To find the documents of a shard takes a look into each run, so it is done for several at a time.
-    together = min(max(1, num_shards // num_processes), max(1, TEXT_AT_A_TIME * num_shards // size))
+    # To find the documents of a shard takes a look into each run, so it is done for several at a time where there are
+    # many; where there are few, all processes should end at about the same time.
+    together = max(1, min(num_shards // (8 * num_processes), TEXT_AT_A_TIME * num_shards // size))
     ranges = [(first, min(first + together, num_shards)) for first in range(0, num_shards, together)]
     results = [None] * num_shards
     with progress("making shards", total=num_shards, unit="shard") as bar:
@@ -227,7 +228,7 @@ def define_flags():
     flags.DEFINE_string("text_files", "", f"Plain text files: {files}.")
     flags.DEFINE_string("output_dir", None, "Directory for the shards.")
     flags.DEFINE_integer("num_shards", 0, "Shards to make; 0: of some 100 MB each.", lower_bound=0)
-    flags.DEFINE_string("runner", "local", "local: processes of this machine; else a runner of Apache Beam.")
+    flags.DEFINE_string("runner", "local", "local: --num_processes of this machine; else a runner of Apache Beam.")
     flags.DEFINE_string("beam_options", "", "Options of the Beam runner, as on a command line.")
     flags.DEFINE_bool("verify", False, "Compare the shards of --output_dir with its manifest.")
     flags.DEFINE_bool("report", False, "Print Table 1 of the paper with the words in --output_dir.")
@@ -266,6 +267,8 @@ def build_as_told(values):
             **reading_options(values),
         ),
     )
+    if values.beam_options and values.runner == "local":
+        raise InputError(f"--beam_options={values.beam_options}: means nothing without --runner")
     if not values.vocab_file:
         raise InputError("--vocab_file: expected the vocab.txt of the model")
     load_vocab(values.vocab_file)  # hours before it is needed

@@ -343,6 +343,7 @@ def test_a_number_of_shards_of_a_handy_size():
         (("--text_files=no/such*",), "no/such*: no such file"),
         (("--text_files=README.md",), "--vocab_file: expected the vocab.txt"),
         (("--text_files=README.md", "--vocab_file=samples/vocab.txt", "--runner=NoRunner"), "NoRunner"),
+        (("--text_files=README.md", "--beam_options=--x=1"), "--beam_options=--x=1: means nothing without --runner"),
     ],
 )
 def test_bad_commands(run_script, tmp_path, flags, message):
