@@ -2,6 +2,9 @@
 
 import concurrent.futures
 import multiprocessing
+import os
+import threading
+import time
 
 from common.errors import InputError
 
@@ -20,7 +23,9 @@ def map_processes(function, items, num_processes):
     items = list(items)
     # TensorFlow's threads do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    executor = concurrent.futures.ProcessPoolExecutor(min(num_processes, max(1, len(items))), mp_context=context)
+    executor = concurrent.futures.ProcessPoolExecutor(
+        min(num_processes, max(1, len(items))), context, initializer=_end_with, initargs=(os.getpid(),)
+    )
     try:
         futures = [executor.submit(function, item) for item in items]
         for future in concurrent.futures.as_completed(futures):
@@ -31,3 +36,14 @@ def map_processes(function, items, num_processes):
         ) from None
     finally:
         executor.shutdown(cancel_futures=True)
+
+
+def _end_with(parent):
+    """Ends this process soon after its parent, which may be killed without a word to it."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

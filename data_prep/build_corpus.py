@@ -24,7 +24,6 @@ import hashlib
 import json
 import logging as std_logging
 import os
-import shutil
 
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
 
@@ -84,7 +83,7 @@ def build(sources, settings, output_dir, num_shards, num_processes):
         content = describe(sources, settings, extracted, replaced, withdrawn, results)
         _remove_shards_of_another_number(work, output_dir, content)
         manifest.write(output_dir, content)
-        shutil.rmtree(work)
+        extraction.remove_work(work)
     return content
 
 
@@ -275,6 +274,10 @@ def build_as_told(values):
     settings = create_pretraining_data.record_settings(values)
     make_directory(values.output_dir)
     finished = manifest.find(values.output_dir)
+    if finished is None and os.path.exists(os.path.join(values.output_dir, manifest.NAME)):
+        raise InputError(
+            f"{values.output_dir}: holds a {manifest.NAME} of something else; expected another --output_dir"
+        )
     if finished is None and values.runner == "local":
         return build(sources, settings, values.output_dir, values.num_shards, values.num_processes)
     if finished is None:
@@ -284,8 +287,8 @@ def build_as_told(values):
             f"{values.output_dir}: holds shards that were finished with other files or flags; expected another "
             "--output_dir"
         )
-    # A build that was killed after its very end leaves it.
-    shutil.rmtree(os.path.join(values.output_dir, manifest.WORK), ignore_errors=True)
+    manifest.check_shards([os.path.join(values.output_dir, shard["name"]) for shard in finished["shards"]])
+    extraction.remove_work(os.path.join(values.output_dir, manifest.WORK))  # if the build was killed after its end
     logging.info("%s was finished before; --verify compares its shards with the manifest", values.output_dir)
     return finished
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from common.errors import InputError
 
+MAX_LINE_BYTES = 200_000_000
 BATCH_CHARS = 4_000_000  # characters tokenized at once: some 100 MB
 
 # A long line is cut into segments of at most this share of a sequence, which is the length of a sentence. Two
@@ -49,6 +50,18 @@ class Corpus:
     documents: list[tuple[int, int]]  # (first line, line after the last)
 
 
+def read_line(file, path):
+    """Reads a line as bytes, b"" at the end of the file.
+
+    Raises:
+      InputError: it is so long that this is no text.
+    """
+    line = file.readline(MAX_LINE_BYTES)
+    if len(line) == MAX_LINE_BYTES:
+        raise InputError(f"{path}: a line of more than {MAX_LINE_BYTES // 1_000_000} MB; expected text in lines")
+    return line
+
+
 class TextFiles:
     """Several files as one text."""
 
@@ -72,7 +85,7 @@ class TextFiles:
             with open(self.paths[number], "rb") as file:
                 offset = max(start - file_start, 0)
                 file.seek(offset)
-                while file_start + offset < end and (line := file.readline()):
+                while file_start + offset < end and (line := read_line(file, self.paths[number])):
                     yield self.paths[number], offset, line
                     offset += len(line)
 

@@ -86,6 +86,15 @@ def extract(sources, directory, num_processes):
     return collect(units, (_read_summary(unit, directory) for unit in units))
 
 
+def remove_work(directory):
+    """Removes a work directory; if that is cut short, what is left is not taken for one."""
+    if os.path.exists(os.path.join(directory, "sources.json")):
+        removed = f"{directory}.removed"
+        shutil.rmtree(removed, ignore_errors=True)
+        os.rename(directory, removed)
+        shutil.rmtree(removed)
+
+
 def _check_same_sources(sources, directory):
     path = os.path.join(directory, "sources.json")
     paths = "\n".join((*sources.pubmed_files, "", *sources.pmc_files, "", *sources.text_files))
@@ -94,6 +103,9 @@ def _check_same_sources(sources, directory):
     content = [hashlib.sha256(os.fsencode(paths)).hexdigest(), reading, versions(sources.reading)]
     content = json.loads(json.dumps(content))
     if not os.path.exists(path):
+        others = sorted(set(os.listdir(directory)) - {"lock"})
+        if others:
+            raise InputError(f"{directory}: holds other files ({others[0]}, ...); expected that it is not there")
         with atomic_write(path) as file:
             json.dump(content, file)
     elif read_json(path, "the sources of a corpus") != content:
@@ -260,7 +272,7 @@ def extract_to_file(sources, output_file, num_processes):
                 output.write(b"\n" + text if documents else text)
                 documents += 1
                 sentences += text.count(b"\n")
-        shutil.rmtree(directory)
+        remove_work(directory)
     left_out = count_left_out(extracted, replaced, withdrawn)
     parts = ", ".join(f"{why} ({count:,})" for why, count in left_out.items())
     return (

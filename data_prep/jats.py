@@ -48,7 +48,7 @@ _STATEMENTS = set(
     """abbr com con coi-statement conflict edited-by equal financial-disclosure participating-researchers presented-at
     presented-by previously-at study-group-members supported-by""".split()
 )
-_PMC_ID = re.compile(r"(?:PMC)?(\d+)(?:\.(\d+))?")
+_PMC_ID = re.compile(r"(?:PMC)?([0-9]+)(?:\.([0-9]{1,18}))?")
 
 
 @functools.lru_cache(maxsize=4096)

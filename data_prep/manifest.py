@@ -12,6 +12,7 @@ from common.parallel import map_processes
 from common.progress import progress
 
 NAME = "manifest.json"
+AGAIN = f"remove {NAME} and build the shards again"
 WORK = "work"  # below the directory of shards, until they are finished
 FORMAT = "BERT pre-training shards, version 1"
 
@@ -28,7 +29,7 @@ TABLE_1 = (
 def write(directory, content):
     """Writes the manifest, a dict, of the shards in a directory."""
     with atomic_write(os.path.join(directory, NAME)) as file:
-        json.dump({"format": FORMAT, **content}, file, indent=1, ensure_ascii=False)
+        json.dump({"format": FORMAT, **content}, file, indent=1)
         file.write("\n")
 
 
@@ -44,10 +45,17 @@ def find(directory):
     content = read_json(path, "the manifest of pre-training shards")
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return None
+    shards = content.get("shards")
+    if shards and not (isinstance(shards, list) and all(map(_is_shard, shards))):
+        raise InputError(f"{path}: shards without name, size or SHA-256; expected the manifest of a finished build")
     missing = {"corpora", "flags", "inputs", "shards"} - set(content)
     if missing:
         raise InputError(f"{path}: no {', '.join(sorted(missing))} in it; expected the manifest of a finished build")
     return content
+
+
+def _is_shard(entry):
+    return isinstance(entry, dict) and {"name", "size", "sha256"} <= set(entry)
 
 
 def read(directory):
@@ -78,17 +86,20 @@ def check_shards(paths):
             raise InputError(f"{directory or '.'}: its shards are not finished; run data_prep.build_corpus again")
         if content is None:
             continue
-        expected = {os.path.join(directory, shard["name"]): shard["size"] for shard in content["shards"]}
+        expected = {shard["name"]: shard["size"] for shard in content["shards"]}
         for path in paths:
-            if os.path.dirname(path) == directory:
-                if path not in expected:
+            parent, name = os.path.split(path)
+            if parent == directory:
+                if name not in expected:
                     raise InputError(f"{path}: not one of the shards of the {NAME} beside it")
-                if os.path.getsize(path) != expected[path]:
-                    raise InputError(_wrong_size(path, os.path.getsize(path), expected[path]))
+                if not os.path.exists(path):
+                    raise InputError(f"{path}: missing; {AGAIN}")
+                if os.path.getsize(path) != expected[name]:
+                    raise InputError(_wrong_size(path, os.path.getsize(path), expected[name]))
 
 
 def _wrong_size(path, size, expected):
-    return f"{path}: {size:,} bytes; expected {expected:,}, as {NAME} says: truncated or altered, build it again"
+    return f"{path}: {size:,} bytes; expected {expected:,}, as {NAME} says: truncated or altered; {AGAIN}"
 
 
 def verify(directory, num_processes=1):
@@ -118,11 +129,11 @@ def _find_fault(directory_and_shard):
     directory, shard = directory_and_shard
     path = os.path.join(directory, shard["name"])
     if not os.path.exists(path):
-        return f"{path}: missing; build it again"
+        return f"{path}: missing; {AGAIN}"
     if os.path.getsize(path) != shard["size"]:
         return _wrong_size(path, os.path.getsize(path), shard["size"])
     if sha256(path) != shard["sha256"]:
-        return f"{path}: its SHA-256 is not that of {NAME}: altered, build it again"
+        return f"{path}: its SHA-256 is not that of {NAME}: altered; {AGAIN}"
     return None
 
 

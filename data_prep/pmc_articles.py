@@ -155,8 +155,18 @@ def _read_file(path, options):
 # Archives
 
 
+MAX_NAME_BYTES = 1_000_000  # of a member; tarfile reads it whole, whatever its header says
+
+
 class _Header(tarfile.TarInfo):
     """The header of a member. `tarfile` takes most defects for the end of the archive; here they are errors."""
+
+    @classmethod
+    def frombuf(cls, buffer, encoding, errors):
+        header = super().frombuf(buffer, encoding, errors)
+        if not header.isreg() and header.size > MAX_NAME_BYTES:
+            raise tarfile.HeaderError(f"a header of {header.size:,} bytes")
+        return header
 
     @classmethod
     def fromtarfile(cls, archive):
@@ -224,7 +234,8 @@ def _sources(paths, options, is_wanted):
         if is_archive(path):
             try:
                 for number, name, data in _members(path, numbers, is_wanted):
-                    yield number, _parse(io.BytesIO(data), f"{path}, {name}", options)
+                    shown = "".join(char if char.isprintable() else "?" for char in name)
+                    yield number, _parse(io.BytesIO(data), f"{path}, {shown}", options)
             except InputError as error:
                 # The lost rest of the archive counts as one article, so that one part of several reports it.
                 number = next(numbers)

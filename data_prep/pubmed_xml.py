@@ -24,7 +24,7 @@ RECORDS = ("MedlineCitation", "BookDocument")
 WRAPPERS = ("PubmedArticle", "PubmedBookArticle")  # of a record, which is first in it
 DELETIONS = ("DeleteCitation", "DeleteDocument")
 MATH_COPIES = ("}annotation", "}annotation-xml")  # in TeX, say, of the formula in MathML that they stand in
-NUMBER = re.compile("[0-9]+")
+NUMBER = re.compile("[0-9]{1,18}")
 FILE_NAME = re.compile(r"(?:medline|pubmed)([0-9]{2})n([0-9]{4,})\.xml(?:\.gz)?")
 
 

@@ -10,6 +10,7 @@ import os
 
 import numpy as np
 
+from common.errors import InputError
 from common.files import atomic_write
 from common.progress import progress
 from data_prep.documents import DELETED, DIGEST_BYTES, newest, shard_bounds
@@ -82,7 +83,7 @@ def select_newest(paths):
       (replaced, withdrawn, size): how many documents do not count since a newer version replaces them, or since they
       were withdrawn; bytes of the text of those that do.
     """
-    lengths = [len(np.load(f"{path}.npy", mmap_mode="r")) for path in paths]
+    lengths = [len(_load(f"{path}.npy")) for path in paths]
     dropped = [array.array("q") for _ in paths]
     partitions = 1 + sum(lengths) // IDS_AT_A_TIME
     replaced = withdrawn = size = 0
@@ -140,21 +141,36 @@ def read_shards(paths, first, end, num_shards):
     bounds = shard_bounds(num_shards)
     documents = []
     for path in paths:
-        digests = np.load(f"{path}.npy", mmap_mode="r")["digest"]
+        digests = _load(f"{path}.npy")["digest"]
         # Element by element: numpy would first copy the column.
         rows = slice(bisect.bisect_left(digests, bounds[first]), bisect.bisect_left(digests, bounds[end]))
         documents += _read_rows(path, rows)
     return documents
 
 
+def _load(path):
+    """Opens an array on disk."""
+    try:
+        return np.load(path, mmap_mode="r")
+    except (EOFError, ValueError):
+        raise InputError(_damaged(path)) from None
+
+
+def _damaged(path):
+    return f"{path}: damaged; expected that the directory {os.path.dirname(path)} is removed, to begin anew"
+
+
 def _read_rows(path, rows):
     """Yields `(digest, order, corpus, text)` of the documents of a run that count, in its order."""
-    index = np.load(f"{path}.npy", mmap_mode="r")[rows]
-    index = index[np.load(f"{path}.keep.npy", mmap_mode="r")[rows]]
+    index = _load(f"{path}.npy")[rows]
+    index = index[_load(f"{path}.keep.npy")[rows]]
     with open(f"{path}.txt", "rb") as file:
         for row in index:
             file.seek(row["offset"])
-            yield row["digest"].item(), int(row["order"]), int(row["corpus"]), file.read(row["size"])
+            text = file.read(row["size"])
+            if len(text) < row["size"]:
+                raise InputError(_damaged(f"{path}.txt"))
+            yield row["digest"].item(), int(row["order"]), int(row["corpus"]), text
 
 
 def read_in_order(paths):

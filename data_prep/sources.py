@@ -15,8 +15,9 @@ from data_prep.documents import WITHOUT_TEXT, digest
 from data_prep.sentences import SPLITTERS, load_sentence_splitter
 
 PUBMED, PMC, TEXT = CORPORA = ("pubmed", "pmc", "text")
-PART_BYTES = 256 << 20  # of an archive or a text, for a unit
-MAX_ARCHIVE_PARTS = 8  # each part decompresses all of the archive
+TEXT_PART_BYTES = 16 << 20  # of a text, for a unit
+ARCHIVE_PART_BYTES = 256 << 20  # of an archive; each part decompresses all of it,
+MAX_ARCHIVE_PARTS = 8  # so there are not many
 ARTICLES_A_UNIT = 1000  # that are files of their own
 
 
@@ -112,12 +113,12 @@ def list_units(sources):
             first += len(articles)
             articles = []
         if path is not None and pmc_articles.is_archive(path):
-            add(PMC, [path], min(MAX_ARCHIVE_PARTS, 1 + file_size(path) // PART_BYTES))
+            add(PMC, [path], min(MAX_ARCHIVE_PARTS, 1 + file_size(path) // ARCHIVE_PART_BYTES))
             first += 1
         elif path is not None:
             articles.append(path)
     for path in sources.text_files:
-        add(TEXT, [path], 1 if text_documents.is_compressed(path) else 1 + file_size(path) // PART_BYTES)
+        add(TEXT, [path], 1 if text_documents.is_compressed(path) else 1 + file_size(path) // TEXT_PART_BYTES)
         first += 1
     return units
 

@@ -9,7 +9,7 @@ import zlib
 from absl import flags
 
 from common.errors import InputError
-from data_prep.corpus import TextFiles, decode_line
+from data_prep.corpus import TextFiles, decode_line, read_line
 from data_prep.documents import Document, fold
 
 MAX_DOCUMENT_CHARS = 50_000_000  # a book has a million
@@ -102,7 +102,7 @@ def _raw_lines(path, options, part, parts):
         return
     offset = 0
     with OPENERS[path[path.rindex(".") :]](path) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(lambda: read_line(file, path), b""), 1):
             yield number, offset, line
             offset += len(line)
 

@@ -28,7 +28,8 @@ def read_elements(path, tag, root_tag):
     """Yields the elements `tag` of an XML file, one at a time in memory.
 
     The file may be compressed by gzip, which its first bytes say, whatever its name. Entities from outside the file
-    are not read and those declared in it are not expanded; comments and processing instructions are left out.
+    are not read and those declared in it are not expanded (but in attributes, where libxml2 does so in bounds).
+    Comments and processing instructions are left out.
 
     Args:
       path: the file.

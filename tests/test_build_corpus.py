@@ -151,7 +151,7 @@ def test_beam_makes_the_same_of_bad_files_and_updates(corpus, tmp_path, monkeypa
         f"<PubmedArticleSet>{record(2, '')}{deletion(1)}{record(4, 'F.')}</PubmedArticleSet>"
     )
     (tmp_path / "bad.txt").write_bytes(b"The first document.\n\nThe second document.\n\nThe th\xffrd document.\n")
-    monkeypatch.setattr("data_prep.sources.PART_BYTES", 20)
+    monkeypatch.setattr("data_prep.sources.TEXT_PART_BYTES", 20)
     sources = Sources(
         pubmed_files=tuple(str(tmp_path / f"{number}.xml") for number in (1, 2, 3)),
         text_files=(str(tmp_path / "bad.txt"),),
@@ -310,6 +310,10 @@ def test_shards_that_are_not_of_the_manifest_are_found(built, tmp_path):
     [
         ("{", "line 1: not JSON"),
         ('{"name": "web app"}', "no manifest of pre-training shards"),
+        (
+            '{"format": "BERT pre-training shards, version 1", "shards": [{"name": "x"}]}',
+            "shards without name, size or SHA-256",
+        ),
         ('{"format": "BERT pre-training shards, version 1", "shards": []}', "no corpora, flags, inputs in it"),
     ],
 )
@@ -317,6 +321,35 @@ def test_a_bad_manifest(tmp_path, content, message):
     (tmp_path / "manifest.json").write_text(content)
     with pytest.raises(InputError, match=message):
         manifest.read(tmp_path)
+
+
+def test_the_manifest_of_another_program_is_not_written_over(corpus, run_script, tmp_path):
+    (tmp_path / "manifest.json").write_text('{"name": "web app"}')
+    result = run_script(*arguments(*corpus, tmp_path))
+    assert result.returncode == 1
+    assert "holds a manifest.json of something else" in result.stderr.splitlines()[-1]
+    assert contents(tmp_path) == {"manifest.json": b'{"name": "web app"}'}
+
+
+def test_a_finished_build_that_lost_a_shard_is_not_called_finished(corpus, built, run_script, tmp_path):
+    shutil.copytree(built[0], tmp_path / "shards")
+    lost = tmp_path / "shards" / built[1]["shards"][1]["name"]
+    lost.unlink()
+    result = run_script(*arguments(*corpus, tmp_path / "shards", "--num_shards=4", "--dupe_factor=2"))
+    assert result.returncode == 1
+    expected = f"error: {lost}: missing; remove manifest.json and build the shards again"
+    assert result.stderr.splitlines()[-1] == expected
+
+
+def test_names_that_are_not_utf8(corpus, tmp_path):
+    path = os.path.join(os.fsencode(tmp_path), b"caf\xe9.txt")
+    with open(path, "wb") as file:
+        file.write(b"A document.\n")
+    sources = Sources(text_files=(os.fsdecode(path),), reading=Reading(sentence_splitter="none"))
+    (tmp_path / "out").mkdir()
+    content = build(sources, corpus[1], str(tmp_path / "out"), 1, 1)
+    assert manifest.read(tmp_path / "out")["inputs"] == content["inputs"]
+    assert os.fsencode(content["inputs"][0]["path"]) == path
 
 
 def test_table_1(built):

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import types
 
 import pytest
@@ -64,3 +66,18 @@ def test_flags_of_old_commands_are_accepted_and_what_cannot_be_done_is_refused()
         check_tpu_flags(types.SimpleNamespace(**old | {"use_tpu": True}))
     with pytest.raises(InputError, match="--master=grpc://x"):
         check_tpu_flags(types.SimpleNamespace(**old | {"master": "grpc://x"}))
+
+
+PARENT = """
+import multiprocessing, time
+from common.parallel import map_processes
+for _ in map_processes(time.sleep, [0, 600, 600], 2):
+    print(len(multiprocessing.active_children()), "workers", flush=True)
+"""
+
+
+def test_worker_processes_end_with_a_killed_parent(repository):
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=repository, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout.readline() == "2 workers\n"
+    parent.kill()
+    parent.communicate(timeout=60)  # until nobody is left who could write

@@ -9,7 +9,7 @@ import pytest
 from common.errors import InputError
 from common.files import locked
 from data_prep import pubmed_xml, runs, sources
-from data_prep.extraction import extract, extract_to_file, run_paths
+from data_prep.extraction import extract, extract_to_file, remove_work, run_paths
 from data_prep.runs import read_in_order, read_shards, select_newest
 from data_prep.sources import Reading, Sources
 
@@ -111,6 +111,25 @@ def test_work_on_other_files_is_not_gone_on_with(pubmed, tmp_path):
         extract(other, work, 1)
 
 
+def test_other_files_in_the_work_directory_are_left_alone(pubmed, tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="work: holds other files .thesis.tex"):
+        extract(pubmed, str(tmp_path / "work"), 1)
+    remove_work(str(tmp_path / "work"))
+    assert (tmp_path / "work" / "thesis.tex").exists()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".txt"])
+def test_a_damaged_file_of_the_work_directory(pubmed, tmp_path, suffix):
+    work = str(tmp_path / "work")
+    paths = run_paths(extract(pubmed, work, 1), work)
+    select_newest(paths)
+    os.truncate(f"{paths[0]}{suffix}", 3)
+    with pytest.raises(InputError, match=f"{paths[0]}{suffix}: damaged; expected that the directory {work} is removed"):
+        read_shards(paths, 0, 1, 1)
+
+
 def test_bad_files_stop_or_are_skipped(pubmed, tmp_path):
     with open(pubmed.pubmed_files[1], "w") as file:
         file.write(f"<PubmedArticleSet>{record(7, 'Seven.')}")
@@ -131,7 +150,7 @@ def test_articles_of_an_archive_in_parts(tmp_path, monkeypatch):
     with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
         for name in names:
             archive.add(tmp_path / name, arcname=name)
-    monkeypatch.setattr(sources, "PART_BYTES", os.path.getsize(tmp_path / "a.tar.gz") // 3)
+    monkeypatch.setattr(sources, "ARCHIVE_PART_BYTES", os.path.getsize(tmp_path / "a.tar.gz") // 3)
     told = Sources(pmc_files=(str(tmp_path / "a.tar.gz"),), reading=PARAGRAPHS)
     assert len(sources.list_units(told)) == 4
     extract_to_file(told, str(tmp_path / "out.txt"), 1)
@@ -159,7 +178,7 @@ def test_what_was_skipped_is_an_error_without_the_flag(pubmed, tmp_path):
 
 
 def test_of_a_bad_text_nothing_is_taken(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "PART_BYTES", 20)
+    monkeypatch.setattr(sources, "TEXT_PART_BYTES", 20)
     (tmp_path / "bad.txt").write_bytes(b"The first document.\n\nThe second document.\n\nThe th\xffrd document.\n")
     (tmp_path / "good.txt").write_bytes(b"Good.\n")
     files = (str(tmp_path / "bad.txt"), str(tmp_path / "missing.txt"), str(tmp_path / "good.txt"))

@@ -236,6 +236,20 @@ def test_a_large_member(write, monkeypatch):
     assert str(errors[0]).startswith(f"{path}, large.xml: an article of more than")
 
 
+def test_a_header_that_would_fill_the_memory(write):
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
+    data = header.tobuf(tarfile.GNU_FORMAT) + bytes(10_000)
+    with pytest.raises(InputError, match="after 0 articles .*a header of 1,099,511,627,776 bytes"):
+        list(read_documents([write("a.tar", data)], OPTIONS))
+
+
+def test_names_of_members_cannot_write_on_the_terminal(write):
+    path = write("a.tar.gz", pack([("a\x1b[2J\n.xml", b"<article>")]))
+    with pytest.raises(InputError, match=re.escape(f"{path}, a?[2J?.xml, line 1: not well-formed XML")):
+        list(read_documents([path], OPTIONS))
+
+
 def offset_of(archive, number):
     """Where the header of a member begins."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:

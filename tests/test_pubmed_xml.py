@@ -288,6 +288,10 @@ def test_bad_files(xml, content, message):
         (article(pmid=""), "MedlineCitation with PMID ''; expected a number"),
         (article(pmid="<PMID>x1</PMID>"), "MedlineCitation with PMID 'x1'; expected a number"),
         (article(pmid='<PMID Version="b">1</PMID>'), "MedlineCitation with PMID 1, version 'b'; expected a number"),
+        (
+            article(pmid=f'<PMID Version="{10**20}">1</PMID>'),
+            f"MedlineCitation with PMID 1, version '{10**20}'; expected",
+        ),
         (articles("<DeleteCitation><PMID/></DeleteCitation>"), "DeleteCitation with PMID ''; expected a number"),
         (articles("<PubmedArticle/>"), "PubmedArticle without a record; expected MedlineCitation or BookDocument"),
         (articles(citation(), "<PubmedBookArticle/>"), "PubmedBookArticle without a record"),

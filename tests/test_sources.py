@@ -45,7 +45,8 @@ def test_shards_have_equal_shares():
 
 def test_units(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "ARTICLES_A_UNIT", 2)
-    monkeypatch.setattr(sources, "PART_BYTES", 100)
+    monkeypatch.setattr(sources, "ARCHIVE_PART_BYTES", 100)
+    monkeypatch.setattr(sources, "TEXT_PART_BYTES", 100)
     for name, size in (("a.tar.gz", 250), ("t.txt", 150), ("t.txt.gz", 150), ("p.xml", 500)):
         (tmp_path / name).write_bytes(b"x" * size)
     path = {name: str(tmp_path / name) for name in ("a.tar.gz", "t.txt", "t.txt.gz", "p.xml")}

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from common.errors import InputError
-from data_prep import text_documents
+from data_prep import corpus, text_documents
 from data_prep.text_documents import Options, read_documents
 
 TEXT = "a 1\na 2\n\n\nb  1\n \nc 1\r\nc 2"
@@ -56,13 +56,13 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
     ("name", "content", "message"),
     [
         ("t.txt", b"a\n\nb\xff\n", r"t\.txt, line 3: invalid UTF-8 \(byte 2 of the line\)"),
-        ("t.gz", gzip.compress(b"a\n\nb\xff\n"), r"t\.gz, line 3: invalid UTF-8"),
-        ("t.gz", gzip.compress(b"a" * 1000)[:-9], r"t\.gz: cannot be read \(Compressed file ended"),
+        ("t.gz", gzip.compress(b"a\n\nb\xff\n", mtime=0), r"t\.gz, line 3: invalid UTF-8"),
+        ("t.gz", gzip.compress(b"a" * 1000, mtime=0)[:-9], r"t\.gz: cannot be read \(Compressed file ended"),
         ("t.xz", lzma.compress(b"a" * 1000)[:-9], r"t\.xz: cannot be read \(Compressed file ended"),
         ("t.bz2", b"no archive", r"t\.bz2: cannot be read \(Invalid data stream"),
         ("t.txt", b"", r"t\.txt: no text"),
         ("t.txt", b"\n \n", r"t\.txt: no text in any line"),
-        ("t.gz", gzip.compress(b""), r"t\.gz: no text in any line"),
+        ("t.gz", gzip.compress(b"", mtime=0), r"t\.gz: no text in any line"),
     ],
 )
 def test_bad_files(tmp_path, name, content, message):
@@ -77,6 +77,14 @@ def test_a_text_without_empty_lines(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="expected an empty line between documents, or --text_format=lines"):
         read(tmp_path / "t.txt")
     assert len(read(tmp_path / "t.txt", text_format="lines")) == 60
+
+
+@pytest.mark.parametrize(("name", "compress"), [("t.txt", bytes), ("t.gz", gzip.compress)])
+def test_a_line_that_would_fill_the_memory(tmp_path, monkeypatch, name, compress):
+    monkeypatch.setattr(corpus, "MAX_LINE_BYTES", 1000)
+    (tmp_path / name).write_bytes(compress(b"\0" * 5000))
+    with pytest.raises(InputError, match=f"{name}: a line of more than .* MB; expected text in lines"):
+        read(tmp_path / name)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="nupunkt needs Python 3.11")
