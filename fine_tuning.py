@@ -13,7 +13,7 @@ from common import flags as shared_flags
 from common.errors import InputError
 from data_prep import label_map, records
 from data_prep.tokenization import FullTokenizer, validate_case_matches_checkpoint
-from modeling import checkpoint
+from modeling import checkpoint, distribution, losses
 from modeling.config import BertConfig
 from modeling.training import TrainingOptions, length_multiple, run_batches, train, use_xla
 
@@ -22,12 +22,13 @@ PREDICTION_WINDOW = 256
 
 
 def set_up(values):
-    """Checks the flags against the model's files, makes the output directory, seeds.
+    """Sets up the devices, checks the flags against the model's files, makes the output directory, seeds.
 
     Returns:
       `BertConfig` and `FullTokenizer`.
     """
     shared_flags.check_tpu_flags(values)
+    distribution.start(*shared_flags.distribution_values(values))
     config = BertConfig.from_json_file(values.bert_config_file)
     config.check_sequence_length(values.max_seq_length)
     validate_case_matches_checkpoint(values.do_lower_case, values.init_checkpoint)
@@ -110,13 +111,12 @@ def fine_tune(model, loss_fn, data, num_examples, output_dir, values, new_weight
         padded_length(values), length_multiple(options.xla), values.max_seq_length, TRAINING_WINDOW
     )
 
-    def make_batches(start_step):
-        batches = records.training_batches(
-            [data.path], data.features, options.batch_size, options.seed, start_step, padding
-        )
-        return records.checked(batches, [data.path], data.features)
+    def make_batches(start, batch_size, worker, num_workers):
+        share = records.Share(worker, num_workers)
+        return records.training_batches([data], batch_size, options.seed, start, padding, share)
 
-    global_step, _ = train(model, loss_fn, make_batches, options)
+    with records.naming_bad_records([data.path], data.features):
+        global_step, _ = train(model, loss_fn, losses.count_examples, make_batches, options)
     return global_step
 
 

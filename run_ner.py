@@ -27,7 +27,7 @@ from common import errors, files
 from common import flags as shared_flags
 from data_prep import label_map, ner, records
 from data_prep.tokenization import FullTokenizer
-from modeling import checkpoint, losses
+from modeling import checkpoint, distribution, losses
 from modeling.heads import TokenClassifier
 
 FLAGS = flags.FLAGS
@@ -97,6 +97,7 @@ def main(_):
         global_step = fine_tuning.fine_tune(
             model, token_loss_fn(encoding), split.data, split.data.count, FLAGS.output_dir, FLAGS, NEW_WEIGHTS
         )
+        distribution.leave_to_chief()
     else:
         global_step = checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
     for name, batch_size in [("eval", FLAGS.eval_batch_size), ("predict", FLAGS.predict_batch_size)]:
@@ -145,7 +146,7 @@ def prepare(sentences, name, encoding, output_dir):
 def token_loss_fn(encoding):
     """The loss for `train`."""
 
-    def loss_fn(model, features, dropout_seed):
+    def loss_fn(model, features, dropout_seed, _):
         logits = model(features, dropout_seed=dropout_seed)
         return losses.token_loss(logits, features["label_ids"], loss_weights(features, encoding)), {}
 

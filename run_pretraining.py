@@ -10,6 +10,8 @@ reads what `python -m data_prep.create_pretraining_data` wrote, with the same `-
 original's sample text, as in Google BERT's README: masked_lm_accuracy 0.985, next_sentence_accuracy 1.0.
 """
 
+import dataclasses
+import functools
 import logging
 import os
 
@@ -23,7 +25,7 @@ from absl import flags
 from common import errors, files
 from common import flags as shared_flags
 from data_prep import manifest, records
-from modeling import checkpoint, losses
+from modeling import checkpoint, distribution, flops, losses
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel
 from modeling.training import TrainingOptions, run_batches, train, use_xla
@@ -37,31 +39,46 @@ def define_flags():
     shared_flags.define_evaluation_flags()
     shared_flags.define_tpu_flags()
     flags.DEFINE_string("input_file", None, "TFRecord files: paths or patterns, separated by commas.")
+    flags.DEFINE_string("eval_input_file", None, "TFRecord files to evaluate on; --input_file if not given.")
     flags.DEFINE_bool("do_train", False, "Train.")
-    flags.DEFINE_bool("do_eval", False, "Evaluate on --input_file.")
+    flags.DEFINE_bool("do_eval", False, "Evaluate, after the training if any.")
     flags.DEFINE_integer("max_seq_length", 128, "Length of the records' sequences.", lower_bound=3)
     flags.DEFINE_integer("max_predictions_per_seq", 20, "Masked positions a record.", lower_bound=1)
     flags.DEFINE_integer("num_train_steps", 100000, "Steps of the whole run.", lower_bound=1)
     flags.DEFINE_integer("num_warmup_steps", 10000, "Steps with rising learning rate.", lower_bound=0)
     flags.DEFINE_integer("max_eval_steps", 100, "Evaluation steps; the data is repeated as needed.", lower_bound=1)
+    flags.DEFINE_integer(
+        "eval_every", 0, "Evaluate on --eval_input_file every so many training steps; 0: never.", lower_bound=0
+    )
+    flags.DEFINE_float(
+        "peak_tflops",
+        None,
+        "What one device can do, in 10^12 operations a second; TensorBoard then shows the share that is used.",
+        lower_bound=0.0,
+    )
     flags.mark_flag_as_required("input_file")
 
 
 def main(_):
     if not (FLAGS.do_train or FLAGS.do_eval):
         raise errors.InputError("nothing to do: expected --do_train or --do_eval")
+    if FLAGS.eval_every and not FLAGS.eval_input_file:
+        raise errors.InputError("--eval_every: expected --eval_input_file with it, files that are not trained on")
     shared_flags.check_tpu_flags(FLAGS)
+    distribution.start(*shared_flags.distribution_values(FLAGS))
     config = BertConfig.from_json_file(FLAGS.bert_config_file)
     config.check_sequence_length(FLAGS.max_seq_length)
-    input_files = files.expand_patterns(FLAGS.input_file)
     features = records.pretraining_features(FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, config.vocab_size)
-    manifest.check_shards(input_files)
-    records.check_files(input_files, features)
+    input_files = find_files(FLAGS.input_file, features)
+    eval_files = find_files(FLAGS.eval_input_file, features) if FLAGS.eval_input_file else input_files
     files.make_directory(FLAGS.output_dir)
     keras.utils.set_random_seed(FLAGS.seed)
 
     model = PretrainingModel(config)
     model.build()
+    evaluate_model = functools.partial(
+        evaluate, model, eval_files, features, FLAGS.eval_batch_size, FLAGS.max_eval_steps
+    )
     if FLAGS.do_train:
         if FLAGS.init_checkpoint:
             checkpoint.load_weights(model, FLAGS.init_checkpoint, optional=("cls/",))
@@ -70,39 +87,76 @@ def main(_):
             num_train_steps=FLAGS.num_train_steps,
             num_warmup_steps=FLAGS.num_warmup_steps,
             xla=use_xla(FLAGS.xla),
+            evaluate_every=FLAGS.eval_every,
+            flops_per_example=flops.training(config, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq),
+            peak_flops=FLAGS.peak_tflops and FLAGS.peak_tflops * 1e12,
             **shared_flags.training_values(FLAGS),
         )
-        global_step = pretrain(model, input_files, features, options)
+        global_step = pretrain(model, input_files, features, options, evaluate_model)
     else:
         global_step = checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
-    if FLAGS.do_eval:
-        metrics = evaluate(model, input_files, features, FLAGS.eval_batch_size, FLAGS.max_eval_steps)
-        metrics["global_step"] = global_step
+    if FLAGS.do_eval and distribution.is_chief():
+        metrics = {**evaluate_model(), "global_step": global_step}
         lines = [f"{key} = {metrics[key]}\n" for key in sorted(metrics)]
         print("***** evaluation *****\n" + "".join(lines), end="", flush=True)
         with files.atomic_write(os.path.join(FLAGS.output_dir, "eval_results.txt")) as file:
             file.writelines(lines)
 
 
-def pretraining_loss(model, features, dropout_seed):
-    """The sum of both losses, and each of them."""
+def find_files(patterns, features):
+    """The files that `patterns` means, each looked at."""
+    paths = files.expand_patterns(patterns)
+    manifest.check_shards(paths)
+    records.check_files(paths, features)
+    return paths
+
+
+def count_masked(features):
+    """What a batch has of that which the losses are averaged over."""
+    return {**losses.count_examples(features), "masked": tf.reduce_sum(features["masked_lm_weights"])}
+
+
+def pretraining_loss(model, features, dropout_seed, totals):
+    """The sum of both losses, each of them, and the accuracies."""
     masked_lm_logits, next_sentence_logits = model(features, dropout_seed=dropout_seed)
-    masked_lm, _ = losses.masked_lm_loss(masked_lm_logits, features["masked_lm_ids"], features["masked_lm_weights"])
-    next_sentence, _ = losses.next_sentence_loss(next_sentence_logits, features["next_sentence_labels"][:, 0])
-    scalars = {"masked_lm_loss": masked_lm, "next_sentence_loss": next_sentence}
+    ids, weights = features["masked_lm_ids"], features["masked_lm_weights"]
+    labels, examples = features["next_sentence_labels"][:, 0], totals["examples"]
+    masked_lm, _ = losses.masked_lm_loss(masked_lm_logits, ids, weights, totals["masked"])
+    next_sentence, _ = losses.next_sentence_loss(next_sentence_logits, labels, examples)
+    scalars = {
+        "masked_lm_loss": masked_lm,
+        "masked_lm_accuracy": tf.reduce_sum(weights * is_best(masked_lm_logits, ids)) / (totals["masked"] + 1e-5),
+        "next_sentence_loss": next_sentence,
+        "next_sentence_accuracy": tf.reduce_sum(is_best(next_sentence_logits, labels)) / examples,
+    }
     return masked_lm + next_sentence, scalars
 
 
-def pretrain(model, input_files, features, options):
+def pretrain(model, input_files, features, options, evaluate_model):
     """Trains on all files; returns the step that was reached."""
     logging.info("training on %d files", len(input_files))
 
-    def make_batches(start_step):
-        batches = records.training_batches(input_files, features, options.batch_size, options.seed, start_step)
-        return records.checked(batches, input_files, features)
+    def make_batches(start, batch_size, worker, num_workers):
+        data = [records.RecordFile(path, features, None) for path in input_files]
+        if start or num_workers > 1:
+            data = counted(data)
+        share = records.Share(worker, num_workers)
+        return records.training_batches(data, batch_size, options.seed, start, share=share)
 
-    global_step, _ = train(model, pretraining_loss, make_batches, options)
+    with records.naming_bad_records(input_files, features):
+        global_step, _ = train(model, pretraining_loss, count_masked, make_batches, options, evaluate_model)
     return global_step
+
+
+def counted(data):
+    """The files with their numbers of records, which are read where no manifest has them."""
+    counts = manifest.record_counts([file.path for file in data])
+    if None in counts:
+        logging.info("counting the records of %d files", counts.count(None))
+    return [
+        dataclasses.replace(file, count=records.count_records(file.path) if count is None else count)
+        for file, count in zip(data, counts, strict=True)
+    ]
 
 
 def evaluate(model, input_files, features, batch_size, max_eval_steps):
@@ -127,9 +181,9 @@ def evaluate(model, input_files, features, batch_size, max_eval_steps):
         }
 
     totals = {}
-    checked = records.checked(batches, input_files, features)
-    for batch_sums in run_batches(sums, checked, "eval", max_eval_steps):
-        totals = {name: totals.get(name, 0.0) + float(value) for name, value in batch_sums.items()}
+    with records.naming_bad_records(input_files, features):
+        for batch_sums in run_batches(sums, batches, "eval", max_eval_steps):
+            totals = {name: totals.get(name, 0.0) + float(value) for name, value in batch_sums.items()}
     counts = {"masked_lm": totals.pop("masked"), "next_sentence": totals.pop("examples")}
     metrics = {"loss": totals.pop("loss") / totals.pop("batches")}
     for name, total in totals.items():

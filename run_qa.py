@@ -30,7 +30,7 @@ from common import flags as shared_flags
 from common.progress import progress
 from data_prep import answers, label_map, questions, records
 from data_prep.tokenization import FullTokenizer
-from modeling import checkpoint, losses
+from modeling import checkpoint, distribution, losses
 from modeling.heads import SequenceClassifier, SpanClassifier
 
 FLAGS = flags.FLAGS
@@ -97,6 +97,7 @@ def main(_):
         loss_fn = yes_no_loss if yes_no else span_loss_fn(padding_counts=pad_to is not None)
         # As in the original, an epoch is counted in questions, though a long context makes several records.
         fine_tuning.fine_tune(model, loss_fn, data, len(train_examples), FLAGS.output_dir, FLAGS, NEW_WEIGHTS)
+        distribution.leave_to_chief()
     else:
         checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
     if FLAGS.do_predict:
@@ -173,20 +174,20 @@ def write_records(examples, name, encoder, output_dir, keep_encodings=True):
 def span_loss_fn(padding_counts):
     """The loss for `train`; in the original's way, padding can be taken for the answer."""
 
-    def loss_fn(model, features, dropout_seed):
+    def loss_fn(model, features, dropout_seed, totals):
         logits = model(features, dropout_seed=dropout_seed)
         if not padding_counts:
             logits = [tf.where(features["input_mask"] > 0, x, MASKED) for x in logits]
         positions = (features[name][:, 0] for name in ("start_positions", "end_positions"))
-        return losses.span_loss(*logits, *positions), {}
+        return losses.span_loss(*logits, *positions, totals["examples"]), {}
 
     return loss_fn
 
 
-def yes_no_loss(model, features, dropout_seed):
+def yes_no_loss(model, features, dropout_seed, totals):
     """The loss for `train`."""
     logits = model(features, dropout_seed=dropout_seed)
-    return losses.sequence_loss(logits, features["label_ids"][:, 0]), {}
+    return losses.sequence_loss(logits, features["label_ids"][:, 0], totals["examples"]), {}
 
 
 def span_logits(model, data, batch_size, pad_to):

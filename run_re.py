@@ -29,7 +29,7 @@ from biocodes import re_eval
 from common import errors, files
 from common import flags as shared_flags
 from data_prep import label_map, records, relations
-from modeling import checkpoint, losses
+from modeling import checkpoint, distribution, losses
 from modeling.heads import SequenceClassifier
 
 FLAGS = flags.FLAGS
@@ -101,6 +101,7 @@ def main(_):
         model = SequenceClassifier(config, len(task.labels))
         model.build()
         results.append(run(model, splits, task, tokenizer, output_dir, FLAGS))
+    distribution.leave_to_chief()
     if FLAGS.cross_validation and FLAGS.do_predict:
         report = summarize(folds, results, task)
         print("***** cross-validation *****", report, sep="\n", flush=True)
@@ -177,6 +178,8 @@ def run(model, splits, task, tokenizer, output_dir, values):
         label_map.write(output_dir, task.labels)
         data = write("train")
         global_step = fine_tuning.fine_tune(model, relation_loss, data, data.count, output_dir, values, NEW_WEIGHTS)
+        if not distribution.is_chief():  # it may be needed for the next fold
+            return None
     else:
         global_step = checkpoint.load_trained(model, output_dir, values.init_checkpoint)
     pad_to = fine_tuning.padded_length(values)
@@ -189,10 +192,10 @@ def run(model, splits, task, tokenizer, output_dir, values):
     return write_predictions(splits["predict"], probabilities, task, output_dir)
 
 
-def relation_loss(model, features, dropout_seed):
+def relation_loss(model, features, dropout_seed, totals):
     """The loss for `train`."""
     logits = model(features, dropout_seed=dropout_seed)
-    return losses.sequence_loss(logits, features["label_ids"][:, 0]), {}
+    return losses.sequence_loss(logits, features["label_ids"][:, 0], totals["examples"]), {}
 
 
 def classify(model, data, batch_size, pad_to, title):

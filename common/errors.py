@@ -1,6 +1,7 @@
 """Errors that are the user's to mend, and how a program reports them."""
 
 import errno
+import logging
 import sys
 
 from absl import app
@@ -8,6 +9,10 @@ from absl import app
 
 class InputError(Exception):
     """Bad input. The message is one line: what is wrong, in which file and line, what was expected."""
+
+
+class StoppedError(Exception):
+    """The program was asked to stop and did so in order. The message says where it stands."""
 
 
 def name_some(ids, limit=5):
@@ -24,7 +29,7 @@ def describe_os_error(error):
 
 
 def run(main):
-    """Runs `main(argv)` under absl; bad input becomes one line on standard error and exit status 1.
+    """Runs `main(argv)` under absl; bad input becomes one line on standard error and exit status 1, a stop status 0.
 
     Anything else that goes wrong is a defect of ours and keeps its traceback.
     """
@@ -34,6 +39,8 @@ def run(main):
             return main(argv)
         except InputError as error:
             sys.exit(f"error: {error}")
+        except StoppedError as stopped:
+            logging.info("%s", stopped)
         except OSError as error:
             sys.exit(f"error: {describe_os_error(error)}")
 

@@ -31,7 +31,44 @@ def define_training_flags():
     flags.DEFINE_integer("train_batch_size", 32, "Examples a training step.", lower_bound=1)
     flags.DEFINE_float("learning_rate", 5e-5, "Highest learning rate of Adam.", lower_bound=0.0)
     flags.DEFINE_integer("save_checkpoints_steps", 1000, "Steps between checkpoints.", lower_bound=1)
-    flags.DEFINE_integer("keep_checkpoint_max", 5, "Checkpoints to keep.", lower_bound=1)
+    flags.DEFINE_integer("keep_checkpoint_max", 5, "Checkpoints to keep, the last ones.", lower_bound=1)
+    flags.DEFINE_integer(
+        "keep_checkpoint_every", 0, "Keep those of steps that this divides as well; 0: none.", lower_bound=0
+    )
+    flags.DEFINE_list(
+        "profile_steps", None, "First and last step to profile for TensorBoard, for instance 20,30; or one step."
+    )
+    define_distribution_flags()
+
+
+def define_distribution_flags():
+    flags.DEFINE_enum(
+        "distribution_strategy",
+        "one_device",
+        ["one_device", "mirrored", "multi_worker_mirrored", "tpu"],
+        "Train on one device, on all of this machine, on those of several (named by TF_CONFIG or Slurm), or on a TPU.",
+    )
+    flags.DEFINE_integer("num_gpus", 0, "GPUs of this machine to use; 0: all that the strategy can.", lower_bound=0)
+    flags.DEFINE_enum(
+        "precision",
+        "float32",
+        ["float32", "mixed_float16", "mixed_bfloat16"],
+        "Of the computation; weights, optimizer and loss are float32 in each.",
+    )
+    flags.DEFINE_integer(
+        "gradient_accumulation_steps",
+        1,
+        "Parts in which each device computes its share of --train_batch_size: the same result with less memory.",
+        lower_bound=1,
+    )
+    flags.DEFINE_bool(
+        "recompute_grad", False, "Compute the inside of each layer twice instead of keeping it: less memory, slower."
+    )
+
+
+def distribution_values(values):
+    """The flags of `define_distribution_flags` that `modeling.distribution.start` takes, in its order."""
+    return values.distribution_strategy, values.num_gpus, values.precision, values.tpu_name
 
 
 def training_values(values):
@@ -41,8 +78,20 @@ def training_values(values):
         "batch_size": values.train_batch_size,
         "save_checkpoints_steps": values.save_checkpoints_steps,
         "keep_checkpoint_max": values.keep_checkpoint_max,
+        "keep_checkpoint_every": values.keep_checkpoint_every,
+        "profile_steps": _profile_steps(values.profile_steps),
+        "accumulation_steps": values.gradient_accumulation_steps,
+        "recompute_grad": values.recompute_grad,
         "seed": values.seed,
     }
+
+
+def _profile_steps(steps):
+    if not steps:
+        return None
+    if len(steps) > 2 or not all(step.isdigit() for step in steps) or int(steps[0]) > int(steps[-1]):
+        raise InputError(f"--profile_steps={','.join(steps)}: expected a step, or the first and the last")
+    return int(steps[0]), int(steps[-1])
 
 
 def define_evaluation_flags():
@@ -79,9 +128,10 @@ def define_task_flags(max_seq_length=128, num_train_epochs=3.0, do_lower_case=Tr
 
 
 def define_tpu_flags():
-    """Flags of the original that are accepted so that its commands run; they change nothing here."""
+    """Flags of the original that are accepted so that its commands run; all but the first change nothing here."""
+    flags.DEFINE_string("tpu_name", None, "Name or address of the TPU, with --distribution_strategy=tpu.")
     flags.DEFINE_bool("use_tpu", False, "Accepted for old commands; only false.")
-    for name in ("tpu_name", "tpu_zone", "gcp_project", "master"):
+    for name in ("tpu_zone", "gcp_project", "master"):
         flags.DEFINE_string(name, None, "Accepted for old commands; only unset.")
     flags.DEFINE_integer("num_tpu_cores", 8, "Accepted for old commands; no effect.")
     flags.DEFINE_integer("iterations_per_loop", 1000, "Accepted for old commands; no effect.")
@@ -90,7 +140,9 @@ def define_tpu_flags():
 def check_tpu_flags(values):
     """Refuses what `define_tpu_flags` accepts by name but this program cannot do."""
     if values.use_tpu:
-        raise InputError("--use_tpu=true: TPUs are not supported; leave it out to run on GPU or CPU")
-    for name in ("tpu_name", "tpu_zone", "gcp_project", "master"):
+        raise InputError("--use_tpu=true: expected --distribution_strategy=tpu instead, or no such flag for GPU or CPU")
+    if values.tpu_name and values.distribution_strategy != "tpu":
+        raise InputError(f"--tpu_name={values.tpu_name}: expected --distribution_strategy=tpu with it")
+    for name in ("tpu_zone", "gcp_project", "master"):
         if getattr(values, name):
-            raise InputError(f"--{name}={getattr(values, name)}: TPUs and clusters are not supported; leave it out")
+            raise InputError(f"--{name}={getattr(values, name)}: not supported; leave it out")

@@ -98,6 +98,15 @@ def check_shards(paths):
                     raise InputError(_wrong_size(path, os.path.getsize(path), expected[name]))
 
 
+def record_counts(paths):
+    """The number of records in each of `paths`, as the manifest beside it says; None where there is none."""
+    counts = {}
+    for directory in {os.path.dirname(path) for path in paths}:
+        content = find(directory or ".") or {"shards": []}
+        counts |= {os.path.join(directory, shard["name"]): shard.get("records") for shard in content["shards"]}
+    return [counts.get(path) for path in paths]
+
+
 def _wrong_size(path, size, expected):
     return f"{path}: {size:,} bytes; expected {expected:,}, as {NAME} says: truncated or altered; {AGAIN}"
 

@@ -16,6 +16,7 @@ from common.errors import InputError
 SHUFFLE_BUFFER = 10_000  # records, still serialized: some 30 MB at sequence length 512
 INTERLEAVED_FILES = 8
 RECORDS_A_TURN = 16  # read from one file before the next has its turn
+READ_BUFFER = 8 << 20  # bytes, where a file is read in one go
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,7 @@ class RecordFile:
 
     path: str
     features: dict  # from name to Feature
-    count: int  # records
+    count: int | None  # records; None: not counted
 
 
 def write_record_file(records, path, features):
@@ -125,28 +126,45 @@ class Padding:
     window: int = 1  # batches that are formed together, of sequences of similar length
 
 
-def training_batches(files, features, batch_size, seed, start_step=0, padding=None):
-    """Endless batches: every record once an epoch, in a new order each.
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """What one of several workers reads: of each epoch, an equal part that no other reads."""
 
-    The order is a function of `seed` alone, so that a run which resumes at `start_step` reads on where
-    it stopped. Records are skipped without being parsed.
+    worker: int = 0
+    num_workers: int = 1
+
+
+def training_batches(data, batch_size, seed, start=0, padding=None, share=None):
+    """Endless batches: every record of the share once an epoch, in a new order each.
+
+    The order is a function of `seed` and the share alone, so that a run which resumes reads on where it stopped;
+    records are skipped without being parsed. An epoch is the files in a new order, one behind the other, and a share
+    of it a stretch from record to record, so files of any size make equal shares. What does not divide, fewer records
+    than there are workers, is left out of that epoch.
 
     Args:
-      files: paths of TFRecord files.
-      features: a dict from name to `Feature`.
+      data: a list of `RecordFile`. A count may be None if `start` is 0 and the share is all.
       batch_size: examples a batch.
       seed: int.
-      start_step: batches to skip.
+      start: records of the share that were read before, a multiple of `batch_size`.
       padding: a `Padding`; None for the default.
+      share: a `Share`; None for all.
 
     Returns:
       A `tf.data.Dataset` of dicts from name to int32 or float32 [batch_size, length].
     """
+    padding, share, features = padding or Padding(), share or Share(), data[0].features
+    paths = tf.constant([file.path for file in data])
+    is_counted = all(file.count is not None for file in data)
+    counts = tf.constant([file.count if is_counted else 0 for file in data], tf.int64)
+    share_size = sum(file.count for file in data) // share.num_workers if is_counted else None
 
     def epoch(number):
-        order = tf.random.experimental.stateless_shuffle(tf.constant(files), seed=[seed, number])
-        records = tf.data.Dataset.from_tensor_slices(order).interleave(
-            tf.data.TFRecordDataset,
+        order = tf.random.experimental.stateless_shuffle(tf.range(len(data)), seed=[seed, number])
+        stretches = (tf.gather(paths, order), *_stretches(tf.gather(counts, order), share, share_size))
+        files = tf.data.Dataset.from_tensor_slices(stretches).filter(lambda path, skip, take: take != 0)
+        records = files.interleave(
+            lambda path, skip, take: tf.data.TFRecordDataset(path).skip(skip).take(take),
             cycle_length=INTERLEAVED_FILES,
             block_length=RECORDS_A_TURN,
             num_parallel_calls=tf.data.AUTOTUNE,
@@ -156,16 +174,33 @@ def training_batches(files, features, batch_size, seed, start_step=0, padding=No
 
     # Shuffling takes the global seed into account as well; where that is 0, it cannot take a tensor as its own.
     tf.random.set_seed(seed + 1)
-    padding = padding or Padding()
-    records = tf.data.Dataset.counter().flat_map(epoch)
-    windows = records.batch(batch_size * padding.window).enumerate().skip(start_step // padding.window)
+    window_size = batch_size * padding.window
+    windows_before, rest = divmod(start, window_size)
+    first_epoch, records_before = divmod(start - rest, share_size) if start else (0, 0)
+    records = tf.data.Dataset.counter(first_epoch).flat_map(epoch).skip(records_before)
+    windows = records.batch(window_size).enumerate(windows_before)
 
     def split(number, serialized):
         # Sorted by length inside a window, its batches must not come shortest first.
         order = tf.random.experimental.stateless_shuffle(tf.range(padding.window), seed=[seed, number])
         return _batches(_parse(serialized, features), batch_size, order, padding)
 
-    return windows.flat_map(split).skip(start_step % padding.window).prefetch(tf.data.AUTOTUNE)
+    batches = windows.flat_map(split).skip(rest // batch_size)
+    return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+
+def _stretches(counts, share, share_size):
+    """Which records of each file are in a share, files of `counts` records lying one behind the other.
+
+    Returns:
+      Two int64 tensors: how many records of each file to skip, and how many then to take, -1 for all.
+    """
+    if share.num_workers == 1:
+        return tf.zeros_like(counts), tf.fill(tf.shape(counts), tf.constant(-1, tf.int64))
+    starts = tf.cumsum(counts, exclusive=True)
+    skip = tf.clip_by_value(share.worker * share_size - starts, 0, counts)
+    end = tf.clip_by_value((share.worker + 1) * share_size - starts, 0, counts)
+    return skip, end - skip
 
 
 def evaluation_batches(files, features, batch_size, padding=None, repeat=False):
@@ -243,11 +278,12 @@ def _pad(x, padding):
     return x.to_tensor(shape=tf.stack([tf.constant(-1, tf.int64), tf.cast(length, tf.int64)]))
 
 
-def checked(dataset, files, features):
-    """Iterates a dataset; where that fails, an `InputError` names the file and the record at fault."""
+@contextlib.contextmanager
+def naming_bad_records(files, features):
+    """Where an operation in the block fails on the data, an `InputError` names the file and the record at fault."""
     try:
-        yield from dataset
-    except tf.errors.OpError:
+        yield
+    except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError):
         for path in files:
             check_file(path, features)
         raise
@@ -264,6 +300,18 @@ def check_files(files, features):
         raise InputError(f"{files[0]}: no records in {len(files)} files; expected TFRecords")
     for path in empty:
         logging.warning("%s: no records", path)
+
+
+def count_records(path):
+    """The number of records in a file.
+
+    Raises:
+      InputError: it is truncated or no TFRecord file.
+    """
+    records = tf.data.TFRecordDataset(path, buffer_size=READ_BUFFER)
+    sizes = records.batch(1024).map(lambda batch: tf.size(batch, tf.int64))
+    with naming_bad_records([path], {}):
+        return int(sizes.reduce(tf.constant(0, tf.int64), tf.add))
 
 
 def check_file(path, features, first_only=False):

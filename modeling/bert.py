@@ -11,6 +11,7 @@ Dimensions in shape comments:
   H  size of a head, D / N
 """
 
+import functools
 import math
 import zlib
 
@@ -82,21 +83,23 @@ class Embeddings(keras.layers.Layer):
     def build(self, _):
         config = self.config
 
-        def table(name, rows):
+        def table(name, rows, **options):
             return self.add_weight(
                 name=name,
                 shape=[rows, config.hidden_size],
                 initializer=initializer(config.initializer_range),
+                **options,
             )
 
-        self.word_embeddings = table("word_embeddings", config.vocab_size)
+        self.word_embeddings = table("word_embeddings", config.vocab_size, autocast=False)
         self.token_type_embeddings = table("token_type_embeddings", config.type_vocab_size)
         self.position_embeddings = table("position_embeddings", config.max_position_embeddings)
         self.layer_norm.build([None, None, config.hidden_size])
 
     def call(self, input_ids, segment_ids, dropout_seed=None):
         """[B, F] piece ids and segment ids to [B, F, D]."""
-        words = tf.gather(tf.cast(self.word_embeddings, self.compute_dtype), input_ids)
+        # Cast only behind the lookup, so that the gradients of a frequent word are added up in float32.
+        words = tf.cast(tf.gather(self.word_embeddings.value, input_ids), self.compute_dtype)
         # As a product with one-hot rows: two rows are too few to gather well, and the gradient is dense.
         types = tf.cast(self.token_type_embeddings, self.compute_dtype)
         segments = tf.matmul(tf.one_hot(segment_ids, self.config.type_vocab_size, dtype=types.dtype), types)
@@ -218,6 +221,9 @@ class Encoder(keras.layers.Layer):
     def __init__(self, config, name="encoder"):
         super().__init__(name=name)
         self.layers = [TransformerLayer(config, f"layer_{i}") for i in range(config.num_hidden_layers)]
+        # In training, keep the outputs of the layers alone and compute what is in them once more for the gradients:
+        # less memory for a third more time (Chen et al. 2016).
+        self.recompute_grad = False
 
     def build(self, shape):
         for layer in self.layers:
@@ -228,7 +234,9 @@ class Encoder(keras.layers.Layer):
         adder = (1.0 - tf.cast(input_mask, tf.float32)[:, tf.newaxis, tf.newaxis, :]) * MASK_ADDER
         outputs = []
         for layer in self.layers:
-            hidden = layer(hidden, adder, dropout_seed=dropout_seed)
+            function = functools.partial(layer, attention_adder=adder, dropout_seed=dropout_seed)
+            is_training = dropout_seed is not None
+            hidden = (tf.recompute_grad(function) if self.recompute_grad and is_training else function)(hidden)
             outputs.append(hidden)
         return outputs
 

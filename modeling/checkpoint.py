@@ -2,25 +2,33 @@
 
 The format is the tensor bundle of `tf.train.Saver` (V2): `PREFIX.index` and `PREFIX.data-00000-of-00001`.
 The published Google BERT and BioBERT archives load as they are; what is written here loads in the original
-code. All that a run needs to resume is in one: variables, Adam slots and `global_step`.
+code. All that a run needs to resume is in one: variables, Adam slots, `global_step`, `examples_seen` (the place in the
+data) and, for float16, the loss scale.
 """
 
+import concurrent.futures
 import contextlib
 import glob
 import logging
 import os
 import re
 
+import numpy as np
 import tensorflow as tf
 
 from common.errors import InputError
 from common.files import atomic_write
 
 GLOBAL_STEP = "global_step"
+EXAMPLES_SEEN = "examples_seen"
 STATE_FILE = "checkpoint"  # names the newest checkpoint of a directory
 _READ_ERRORS = (tf.errors.OpError, RuntimeError, ValueError, LookupError)  # what the reader raises on damage
 _TEMPORARY = re.compile(r"\.tmp\d+$")
 _SLOT = re.compile(r"/adam_[mv]$")
+
+
+class DamagedError(InputError):
+    """A checkpoint that cannot be read."""
 
 
 def checkpoint_name(variable):
@@ -89,12 +97,12 @@ def open_reader(prefix):
     """Opens a checkpoint for `get_tensor` and `get_variable_to_shape_map`.
 
     Raises:
-      InputError: it is damaged.
+      DamagedError: it cannot be read.
     """
     try:
         return tf.train.load_checkpoint(prefix)
     except _READ_ERRORS as error:
-        raise InputError(f"{prefix}: not a readable checkpoint ({_first_line(error)})") from None
+        raise DamagedError(f"{prefix}: not a readable checkpoint ({_first_line(error)})") from None
 
 
 def load_weights(model, path, optional=()):
@@ -130,27 +138,48 @@ def load_weights(model, path, optional=()):
     return loaded, initialized, ignored
 
 
-def restore(variables, prefix):
-    """Gives every one of `variables` (a dict by name) its value in a checkpoint of the same run.
+def restore(directory, variables, optional=()):
+    """Gives every one of `variables` (a dict by name) its value in the newest checkpoint of a run that can be read.
+
+    Args:
+      directory: of the run.
+      variables: a dict by name.
+      optional: names that may be absent from the checkpoint and then keep their value.
 
     Returns:
-      `global_step`, an int.
+      The values of `global_step` and `examples_seen`, ints; (0, 0) if there is no checkpoint. A checkpoint
+      without the latter gives None for it.
 
     Raises:
-      InputError: the checkpoint is of another model.
+      InputError: the checkpoint is of another model, or there are only damaged ones.
     """
+    prefixes = all_checkpoints(directory)
+    for prefix in reversed(prefixes):
+        try:
+            return _restore(prefix, variables, optional)
+        except DamagedError as error:
+            logging.warning("%s; going back to the checkpoint before", error)
+    if prefixes:
+        raise InputError(f"{directory}: all its {len(prefixes)} checkpoints are damaged; remove them to begin anew")
+    return 0, 0
+
+
+def _restore(prefix, variables, optional):
+    logging.info("resuming from %s", prefix)
     reader = open_reader(prefix)
     shapes = reader.get_variable_to_shape_map()
+    present = {name: variable for name, variable in variables.items() if name in shapes or name not in optional}
     try:
-        for name, variable in {**variables, GLOBAL_STEP: tf.constant(0)}.items():
+        for name, variable in {**present, GLOBAL_STEP: tf.constant(0)}.items():
             _check_shape(prefix, name, shapes, variable.shape)
     except InputError as error:
         raise InputError(
             f"{error}. The output directory holds a checkpoint of another model: use a new --output_dir"
         ) from None
-    for name, variable in variables.items():
+    for name, variable in present.items():
         variable.assign(tf.cast(_get(reader, prefix, name), variable.dtype))
-    return int(_get(reader, prefix, GLOBAL_STEP))
+    examples = int(_get(reader, prefix, EXAMPLES_SEEN)) if EXAMPLES_SEEN in shapes else None
+    return int(_get(reader, prefix, GLOBAL_STEP)), examples
 
 
 def load_trained(model, output_dir, init_checkpoint):
@@ -181,7 +210,7 @@ def _get(reader, prefix, name):
     try:
         return reader.get_tensor(name)
     except _READ_ERRORS as error:
-        raise InputError(f"{prefix}: variable {name} cannot be read ({_first_line(error)})") from None
+        raise DamagedError(f"{prefix}: variable {name} cannot be read ({_first_line(error)})") from None
 
 
 def _check_shape(prefix, name, shapes, expected):
@@ -243,19 +272,48 @@ def save(prefix, tensors):
         raise
 
 
-def save_step(directory, step, tensors, keep):
-    """Writes `DIRECTORY/model.ckpt-STEP`, makes it the newest, removes all but the last `keep`.
+class StepWriter:
+    """Writes the checkpoints of a run in the background, while it goes on.
 
-    Returns:
-      The prefix.
+    Args:
+      directory: of the run.
+      keep: how many of the last ones stay.
+      keep_every: those of steps that this divides stay as well; 0 for none.
     """
-    prefix = os.path.join(directory, f"model.ckpt-{step}")
-    save(prefix, {**tensors, GLOBAL_STEP: tf.constant(step, tf.int64)})
-    ours = [p for p in all_checkpoints(directory) if re.fullmatch(r"model\.ckpt-\d+", os.path.basename(p))]
-    for old in ours[:-keep]:
-        _remove(old)
-    write_state(directory, [os.path.basename(p) for p in ours[-keep:]])
-    return prefix
+
+    def __init__(self, directory, keep, keep_every=0):
+        self.directory, self.keep, self.keep_every = directory, keep, keep_every
+        self.executor = concurrent.futures.ThreadPoolExecutor(1)
+        self.unfinished = None
+
+    def save(self, step, examples_seen, variables):
+        """Copies `variables`, a dict by name, and begins to write `DIRECTORY/model.ckpt-STEP`.
+
+        Raises:
+          InputError: the one before could not be written.
+        """
+        self.wait()
+        tensors = {name: np.array(tf.convert_to_tensor(variable)) for name, variable in variables.items()}
+        tensors[GLOBAL_STEP], tensors[EXAMPLES_SEEN] = np.int64(step), np.int64(examples_seen)
+        self.unfinished = self.executor.submit(self._write, step, tensors)
+
+    def wait(self):
+        """Returns when all is written, or raises what went wrong."""
+        unfinished, self.unfinished = self.unfinished, None
+        if unfinished:
+            unfinished.result()
+
+    def _write(self, step, tensors):
+        save(os.path.join(self.directory, f"model.ckpt-{step}"), tensors)
+        steps = sorted(_step_of(path) for path in all_checkpoints(self.directory) if _is_of_a_step(path))
+        kept = [old for old in steps if old in steps[-self.keep :] or (self.keep_every and old % self.keep_every == 0)]
+        for old in set(steps) - set(kept):
+            _remove(os.path.join(self.directory, f"model.ckpt-{old}"))
+        write_state(self.directory, [f"model.ckpt-{old}" for old in kept])
+
+
+def _is_of_a_step(prefix):
+    return re.fullmatch(r"model\.ckpt-\d+", os.path.basename(prefix))
 
 
 def write_state(directory, names):

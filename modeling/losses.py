@@ -1,5 +1,8 @@
 """Losses of pre-training and of the tasks, as the original computes them. All in float32.
 
+A mean is over the whole batch, of which a device may hold a part: `total` is then what the whole batch has of that
+which is averaged over, and the losses of the parts add up to the loss of the batch.
+
 Dimensions: B batch, F sequence length, P masked positions a sequence, V vocabulary, L labels.
 """
 
@@ -11,25 +14,32 @@ def cross_entropy(logits, labels):
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
 
 
-def masked_lm_loss(logits, ids, weights):
+def count_examples(features):
+    """What a batch has of that which the losses of the tasks are averaged over."""
+    return {"examples": tf.cast(tf.shape(features["input_ids"])[0], tf.float32)}
+
+
+def masked_lm_loss(logits, ids, weights, total=None):
     """Mean over the masked positions, sum(w * l) / (sum(w) + 1e-5).
 
     Args:
       logits: [B, P, V].
       ids: int [B, P], the pieces that were masked.
       weights: [B, P], 1 for a masked position and 0 for padding.
+      total: sum(w) of the whole batch.
 
     Returns:
       The loss, a scalar, and the loss of each position [B, P].
     """
     per_position = cross_entropy(logits, ids)
-    return tf.reduce_sum(weights * per_position) / (tf.reduce_sum(weights) + 1e-5), per_position
+    total = tf.reduce_sum(weights) if total is None else total
+    return tf.reduce_sum(weights * per_position) / (total + 1e-5), per_position
 
 
-def next_sentence_loss(logits, labels):
-    """[B, 2] and int [B] to the mean, a scalar, and the loss of each example [B]."""
+def next_sentence_loss(logits, labels, total=None):
+    """[B, 2] and int [B] to the mean, a scalar, and the loss of each example [B]; `total` examples."""
     per_example = cross_entropy(logits, labels)
-    return tf.reduce_mean(per_example), per_example
+    return _mean(per_example, total), per_example
 
 
 def token_loss(logits, label_ids, weights):
@@ -37,18 +47,19 @@ def token_loss(logits, label_ids, weights):
     return tf.reduce_sum(cross_entropy(logits, label_ids) * tf.cast(weights, tf.float32))
 
 
-def sequence_loss(logits, label_ids):
-    """Mean over the batch; [B, L], int [B] to a scalar."""
-    return tf.reduce_mean(cross_entropy(logits, label_ids))
+def sequence_loss(logits, label_ids, total=None):
+    """Mean over the batch; [B, L], int [B] to a scalar; `total` examples."""
+    return _mean(cross_entropy(logits, label_ids), total)
 
 
-def span_loss(start_logits, end_logits, start_positions, end_positions):
-    """Mean of the losses of start and end, each the mean over the batch; [B, F] and int [B] to a scalar.
+def span_loss(start_logits, end_logits, start_positions, end_positions, total=None):
+    """Mean of the losses of start and end, each the mean over the batch, of `total` examples.
 
-    A position beyond the sequence, where the answer was cut off, adds no loss and no gradient.
+    [B, F] and int [B] to a scalar. A position beyond the sequence, where the answer was cut off, adds no loss and no
+    gradient.
     """
-    start = tf.reduce_mean(_position_loss(start_logits, start_positions))
-    end = tf.reduce_mean(_position_loss(end_logits, end_positions))
+    start = _mean(_position_loss(start_logits, start_positions), total)
+    end = _mean(_position_loss(end_logits, end_positions), total)
     return (start + end) / 2.0
 
 
@@ -56,3 +67,7 @@ def _position_loss(logits, positions):
     inside = positions < tf.shape(logits, out_type=positions.dtype)[1]
     loss = cross_entropy(logits, tf.where(inside, positions, 0))
     return tf.where(inside, loss, 0.0)
+
+
+def _mean(per_example, total):
+    return tf.reduce_mean(per_example) if total is None else tf.reduce_sum(per_example) / total

@@ -7,6 +7,7 @@ Adam: Kingma and Ba 2015; the decay: Loshchilov and Hutter 2019, as in Google's 
 import tensorflow as tf
 
 from modeling.checkpoint import checkpoint_name
+from modeling.distribution import local
 
 WEIGHT_DECAY = 0.01
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-6
@@ -60,18 +61,55 @@ class AdamWeightDecay:
             named[f"{checkpoint_name(variable)}/adam_v"] = v
         return named
 
-    def apply(self, gradients, learning_rate):
-        """Clips `gradients` (dense, in the order of the variables), updates, returns the norm before."""
-        global_norm = tf.linalg.global_norm(gradients)
-        scale = CLIP_NORM / tf.maximum(global_norm, CLIP_NORM)
+    def apply(self, gradients, learning_rate, loss_scale=1.0):
+        """Clips `gradients` and updates the variables; gradients that are not finite change nothing.
+
+        Runs in a replica and changes its copies, which stay equal as long as the gradients are.
+
+        Args:
+          gradients: dense, in the order of the variables, of the loss times `loss_scale`.
+          learning_rate: float32 scalar.
+          loss_scale: float32 scalar.
+
+        Returns:
+          The global norm before clipping, a float32 scalar.
+        """
+        global_norm = tf.linalg.global_norm(gradients) / loss_scale
+        is_finite = tf.math.is_finite(global_norm)
+        scale = CLIP_NORM / tf.maximum(global_norm, CLIP_NORM) / loss_scale
         for gradient, variable, moment, velocity, decay in zip(
             gradients, self.variables, self.moments, self.velocities, self.decays, strict=True
         ):
+            variable, moment, velocity = local(variable.value), local(moment), local(velocity)
             gradient = gradient * scale
             next_moment = BETA_1 * moment + (1.0 - BETA_1) * gradient
             next_velocity = BETA_2 * velocity + (1.0 - BETA_2) * tf.square(gradient)
-            update = next_moment / (tf.sqrt(next_velocity) + EPSILON) + decay * variable.value
-            variable.value.assign_sub(learning_rate * update)
-            moment.assign(next_moment)
-            velocity.assign(next_velocity)
+            update = next_moment / (tf.sqrt(next_velocity) + EPSILON) + decay * variable
+            variable.assign(tf.where(is_finite, variable - learning_rate * update, variable))
+            moment.assign(tf.where(is_finite, next_moment, moment))
+            velocity.assign(tf.where(is_finite, next_velocity, velocity))
         return global_norm
+
+
+class LossScale:
+    """The factor on the loss by which small gradients survive float16 (Micikevicius et al. 2018).
+
+    It is halved when gradients overflow and doubled after `GROWTH_STEPS` steps without.
+    """
+
+    INITIAL, GROWTH_STEPS = 2.0**15, 2000
+
+    def __init__(self):
+        self.scale = tf.Variable(self.INITIAL, trainable=False)
+        self.good_steps = tf.Variable(0, trainable=False)  # since it was changed
+
+    def state(self):
+        """The variables by checkpoint name."""
+        return {"loss_scale": self.scale, "loss_scale_good_steps": self.good_steps}
+
+    def update(self, is_finite):
+        """Adapts the scale to whether the gradients were finite; in a replica."""
+        scale, good_steps = local(self.scale), local(self.good_steps)
+        is_due = good_steps + 1 >= self.GROWTH_STEPS
+        scale.assign(tf.where(is_finite, tf.where(is_due, scale * 2.0, scale), tf.maximum(scale / 2.0, 1.0)))
+        good_steps.assign(tf.where(is_finite & ~is_due, good_steps + 1, 0))

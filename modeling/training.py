@@ -1,16 +1,17 @@
 """The training loop and the passes of evaluation and prediction, for every entry script."""
 
+import contextlib
 import dataclasses
 import logging
-import time
+import signal
 
 import numpy as np
 import tensorflow as tf
 
-from common.errors import InputError
+from common.errors import InputError, StoppedError
 from common.progress import progress
-from modeling import checkpoint
-from modeling.optimization import AdamWeightDecay, learning_rate_at
+from modeling import checkpoint, distribution, monitoring
+from modeling.optimization import AdamWeightDecay, LossScale, learning_rate_at
 
 SUMMARY_EVERY = 10  # steps
 
@@ -23,11 +24,18 @@ class TrainingOptions:
     num_train_steps: int
     num_warmup_steps: int
     learning_rate: float  # at the end of the warm-up
-    batch_size: int
+    batch_size: int  # of all devices together
+    accumulation_steps: int = 1  # parts that each device computes one after the other
     save_checkpoints_steps: int = 1000
     keep_checkpoint_max: int = 5
+    keep_checkpoint_every: int = 0  # steps; those that this divides stay for good
     seed: int = 12345  # of dropout and of the order of the data
     xla: bool = False  # compile the forward and backward pass, once a shape
+    recompute_grad: bool = False  # keep the output of each layer alone, and compute what is in it twice
+    evaluate_every: int = 0  # steps; 0: never
+    profile_steps: tuple | None = None  # the first and the last to profile
+    flops_per_example: float | None = None  # in training; with
+    peak_flops: float | None = None  # of a device, a second: the utilization is reported
 
 
 def use_xla(choice):
@@ -45,125 +53,242 @@ def length_multiple(xla):
     return 32 if xla else 4
 
 
-def train(model, loss_fn, make_batches, options):
+def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
     """Trains a model to `options.num_train_steps`, from the newest checkpoint in the output directory if any.
 
-    What a step does is a function of the checkpoint, the data and the options alone: it takes the first
-    batch of `make_batches(step)` and seeds its dropout with the step. A run that was killed therefore
-    goes on exactly as if it had not been.
+    What a step does is a function of the checkpoint, the data and the options alone: its batch follows from the
+    examples seen before, its dropout from the step. A run that was killed therefore goes on exactly as if it had
+    not been. All devices of the current `tf.distribute` strategy train; a process of several writes files only if it
+    is the chief.
 
     Args:
       model: a built model, with its initial weights.
-      loss_fn: from `(model, features, dropout_seed)` to a scalar loss and a dict of further scalars.
-      make_batches: from a start step to an endless iterable of batches.
+      loss_fn: from `(model, features, dropout_seed, totals)` to a scalar loss and a dict of further scalars. The
+        features are a part of the batch; over all parts, each scalar adds up to that of the batch.
+      count_fn: from features to a dict of float32 scalars, whose sums over the batch are the `totals`.
+      make_batches: from `(start, batch_size, worker, num_workers)` to an endless `tf.data.Dataset` of batches
+        of this worker, that begins after `start` examples of its own.
       options: `TrainingOptions`.
+      evaluate: from nothing to a dict of numbers, called every `options.evaluate_every` steps.
 
     Returns:
       The step that was reached, and the loss of each step that was run, a list.
 
     Raises:
-      InputError: the loss is not finite, or the output directory holds another model's checkpoint.
+      InputError: the loss is not finite, the output directory holds another model's checkpoint, or a worker is lost.
+      StoppedError: the process was told to end (SIGTERM); a checkpoint has been written.
     """
-    trainer = Trainer(model, loss_fn, options)
-    start, total = trainer.restore(), options.num_train_steps
+    distribution.check_batch_size(options.batch_size, options.accumulation_steps)
+    trainer = Trainer(model, loss_fn, count_fn, options)
+    start, examples_seen = trainer.restore()
+    total = options.num_train_steps
     if start >= total:
         logging.info("%s is at step %d of %d: nothing to train", options.output_dir, start, total)
         return start, []
+    is_chief = distribution.is_chief()
     losses = []
-    writer = tf.summary.create_file_writer(options.output_dir)
-    with writer.as_default(), progress("train", total, initial=start) as bar:
-        meter = _TokenMeter()
-        for step, features in enumerate(make_batches(start), start + 1):
-            scalars = {name: x.numpy() for name, x in trainer.step(features, step - 1).items()}
-            _check_finite(step, scalars, options.output_dir)
-            losses.append(float(scalars["loss"]))
-            scalars["tokens_per_second"] = meter.update(scalars.pop("tokens"))
+    with (
+        distribution.naming_lost_workers(),
+        monitoring.summary_writer(options.output_dir, is_chief),
+        progress("train", total, initial=start, disable=not is_chief) as bar,
+        trainer.writing(),
+        _termination() as asked_to_stop,
+        monitoring.Profiler(options, is_chief) as profiler,
+    ):
+        _check_same_start(start)
+        batches = iter(trainer.distribute(make_batches, examples_seen))
+        meter = monitoring.Meter(options)
+        for step in range(start + 1, total + 1):
+            profiler.before(step)
+            scalars = trainer.step(batches, step - 1, asked_to_stop())
+            profiler.after(step)
+            must_stop = scalars.pop("stop") > 0
+            trainer.check_finite(step, scalars)
+            losses.append(scalars["loss"])
+            scalars |= meter.update(scalars.pop("tokens"))
             bar.set_postfix_str(
                 f"loss {scalars['loss']:.4g}, {scalars['tokens_per_second']:,.0f} tokens/s", refresh=False
             )
             bar.update()
             if step % SUMMARY_EVERY == 0 or step == total:
-                for name, value in scalars.items():
-                    tf.summary.scalar(name, value, step=step)
-            if step % options.save_checkpoints_steps == 0 or step == total:
-                trainer.save(step)
-            if step == total:
+                monitoring.write_summary(scalars, step)
+            if is_chief and (step % options.save_checkpoints_steps == 0 or step == total or must_stop):
+                trainer.save(step, examples_seen + (step - start) * options.batch_size)
+            if must_stop:
                 break
-    writer.close()
+            if is_chief and options.evaluate_every and step % options.evaluate_every == 0:
+                monitoring.report_evaluation(evaluate(), step)
+    if must_stop:
+        raise StoppedError(f"stopped as told at step {step} of {total}; the same command goes on from there")
     return total, losses
 
 
 class Trainer:
     """The state of a run, and the step on it."""
 
-    def __init__(self, model, loss_fn, options):
-        self.model, self.loss_fn, self.options = model, loss_fn, options
+    def __init__(self, model, loss_fn, count_fn, options):
+        self.model, self.loss_fn, self.count_fn, self.options = model, loss_fn, count_fn, options
+        self.strategy = tf.distribute.get_strategy()
+        model.bert.encoder.recompute_grad = options.recompute_grad
         self.optimizer = AdamWeightDecay(model.trainable_variables)
+        self.loss_scale = LossScale() if model.dtype_policy.name == distribution.FLOAT16 else None
         self.state = {**checkpoint.model_variables(model), **self.optimizer.slots()}
-        self.gradients = None  # compiled at the first batch, which tells the features
-        # The update is a few operations on every weight: compiled, it passes over memory once.
-        self.update = tf.function(self.optimizer.apply, jit_compile=True)
+        if self.loss_scale:
+            self.state |= self.loss_scale.state()
+        self.writer = checkpoint.StepWriter(
+            options.output_dir, options.keep_checkpoint_max, options.keep_checkpoint_every
+        )
+        self.compiled = tf.function(self._step)
 
     def restore(self):
-        """Loads the newest checkpoint of the output directory, if any; returns its step."""
-        checkpoint.remove_unfinished(self.options.output_dir)
-        prefix = checkpoint.newest(self.options.output_dir)
-        if prefix is None:
-            return 0
-        logging.info("resuming from %s", prefix)
-        return checkpoint.restore(self.state, prefix)
+        """Loads the newest checkpoint of the output directory, if any; returns its step and the examples seen."""
+        if distribution.is_chief():
+            checkpoint.remove_unfinished(self.options.output_dir)
+        optional = self.loss_scale.state() if self.loss_scale else ()
+        step, examples_seen = checkpoint.restore(self.options.output_dir, self.state, optional)
+        return step, step * self.options.batch_size if examples_seen is None else examples_seen
 
-    def save(self, step):
-        checkpoint.save_step(self.options.output_dir, step, self.state, self.options.keep_checkpoint_max)
+    def save(self, step, examples_seen):
+        self.writer.save(step, examples_seen, self.state)
 
-    def step(self, features, finished_steps):
-        """One step on a batch; returns its scalars."""
-        options = self.options
-        if self.gradients is None:
-            signature = [any_shape(features), tf.TensorSpec([2], tf.int32)]
-            self.gradients = tf.function(self._gradients, input_signature=signature, jit_compile=options.xla)
+    @contextlib.contextmanager
+    def writing(self):
+        """Waits at the end of the block until the last checkpoint is written."""
+        try:
+            yield
+        finally:
+            self.writer.wait()
+
+    def distribute(self, make_batches, examples_seen):
+        """The batches of `make_batches` (see `train`), each cut into one part a device."""
+
+        def batches_of_worker(context):
+            workers, devices = context.num_input_pipelines, context.num_replicas_in_sync
+            # The order of the data counts batches of this size; a run that goes on with another begins a little before.
+            size = self.options.batch_size // workers
+            start = examples_seen // workers // size * size
+            batches = make_batches(start, size, context.input_pipeline_id, workers)
+            parts = batches.map(lambda features: _cut(features, devices // workers)).unbatch()
+            endless = parts.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+            return endless.prefetch(tf.data.AUTOTUNE)
+
+        return self.strategy.distribute_datasets_from_function(batches_of_worker)
+
+    def step(self, batches, finished_steps, stop=False):
+        """One step on the next batch of an iterator.
+
+        Returns:
+          Its scalars, floats by name; `stop` is above 0 if any worker was called with `stop`.
+        """
+        scalars = self.compiled(batches, tf.constant(finished_steps), tf.constant(float(stop)))
+        return {name: float(self.strategy.experimental_local_results(x)[0]) for name, x in scalars.items()}
+
+    def _step(self, batches, finished_steps, stop):
+        return self.strategy.run(self._replica_step, args=(next(batches), finished_steps, stop))
+
+    def _replica_step(self, features, finished_steps, stop):
+        """The step on the part of a batch that is a device's."""
+        options, context = self.options, tf.distribute.get_replica_context()
+        totals = context.all_reduce(tf.distribute.ReduceOp.SUM, self.count_fn(features))
+        loss_scale = tf.identity(distribution.local(self.loss_scale.scale)) if self.loss_scale else 1.0
+        gradients, sums = self._add_parts(features, totals, finished_steps, loss_scale)
+        gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        stop = tf.identity(stop)  # on this device, without which several workers cannot reduce it
+        scalars = context.all_reduce(tf.distribute.ReduceOp.SUM, {**sums, "stop": stop})
         rate = learning_rate_at(
             finished_steps, options.learning_rate, options.num_train_steps, options.num_warmup_steps
         )
-        gradients, scalars = self.gradients(features, tf.constant([options.seed, finished_steps], tf.int32))
-        return {**scalars, "learning_rate": rate, "global_norm": self.update(gradients, rate)}
+        # The update is a few operations on every weight: compiled, it passes over memory once.
+        update = tf.function(self.optimizer.apply, jit_compile=True)
+        global_norm = update(gradients, rate, loss_scale)
+        scalars |= {"learning_rate": rate, "global_norm": global_norm}
+        if self.loss_scale:
+            scalars["loss_scale"] = loss_scale
+            self.loss_scale.update(tf.math.is_finite(global_norm))
+        return scalars
 
-    def _gradients(self, features, dropout_seed):
+    def _add_parts(self, features, totals, finished_steps, loss_scale):
+        """Gradients and scalars of a device, of one part of its examples after the other."""
+        options, context = self.options, tf.distribute.get_replica_context()
+        count = options.accumulation_steps
+        number = finished_steps * self.strategy.num_replicas_in_sync + context.replica_id_in_sync_group
+        gradients_of = tf.function(self._gradients, jit_compile=options.xla)
+        parts = _cut(features, count)
+
+        def part(i):
+            dropout_seed = tf.stack([options.seed, number * count + i])
+            return gradients_of({name: x[i] for name, x in parts.items()}, totals, dropout_seed, loss_scale)
+
+        sums = part(0)
+        if count > 1:
+            _, sums = tf.while_loop(
+                lambda i, _: i < count,
+                lambda i, sums: (i + 1, tf.nest.map_structure(tf.add, sums, part(i))),
+                (tf.constant(1), sums),
+                parallel_iterations=1,
+            )
+        return sums
+
+    def _gradients(self, features, totals, dropout_seed, loss_scale):
         variables = [variable.value for variable in self.model.trainable_variables]
         with tf.GradientTape() as tape:
-            loss, scalars = self.loss_fn(self.model, features, dropout_seed)
+            loss, scalars = self.loss_fn(self.model, features, dropout_seed, totals)
+            scaled_loss = loss * loss_scale
         # Dense: the gradient of the word embeddings comes as a list of rows.
-        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]
-        return gradients, {"loss": loss, "tokens": tf.reduce_sum(features["input_mask"]), **scalars}
+        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(scaled_loss, variables)]
+        tokens = tf.cast(tf.reduce_sum(features["input_mask"]), tf.float32)
+        return gradients, {"loss": loss, "tokens": tokens, **scalars}
+
+    def check_finite(self, step, scalars):
+        """Raises before a checkpoint of broken weights is written; float16 may overflow, to change the loss scale."""
+        if np.isfinite([scalars["loss"], scalars["global_norm"]]).all():
+            return
+        if scalars.get("loss_scale", 1.0) > 1.0:
+            scale = scalars["loss_scale"]
+            logging.info("step %d: skipped, its gradients overflow; loss scale %g, now %g", step, scale, scale / 2)
+            return
+        self.writer.wait()
+        raise InputError(
+            f"step {step}: the loss is {scalars['loss']}, the gradient's norm {scalars['global_norm']}; "
+            f"expected finite numbers. Try a lower --learning_rate; the newest checkpoint, "
+            f"{checkpoint.newest(self.options.output_dir)}, was written before"
+        )
+
+
+def _cut(features, parts):
+    """[B, ...] to [parts, B / parts, ...]."""
+    return {name: tf.reshape(x, tf.concat([[parts, -1], tf.shape(x)[1:]], 0)) for name, x in features.items()}
+
+
+def _check_same_start(step):
+    """Raises `InputError` if another worker begins at another step: it does not see the same checkpoints."""
+
+    def add_up():
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.constant(float(step)))
+
+    strategy = tf.distribute.get_strategy()
+    total = strategy.experimental_local_results(tf.function(strategy.run)(add_up))[0]
+    if float(total) != step * strategy.num_replicas_in_sync:
+        raise InputError(
+            f"this worker found a checkpoint of step {step}, another one of another step; expected an --output_dir "
+            "that all workers share"
+        )
+
+
+@contextlib.contextmanager
+def _termination():
+    """Yields a function that says whether the process was told to end since (SIGTERM), as a preempted job is."""
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda *_: received.append(True))
+    try:
+        yield lambda: bool(received)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def any_shape(features):
     """The signature of a function of batches, whatever their sizes: it is traced once, not once a length."""
     return {name: tf.TensorSpec([None] * x.shape.rank, x.dtype) for name, x in features.items()}
-
-
-class _TokenMeter:
-    """Pieces a second, padding left out, over the last steps."""
-
-    def __init__(self):
-        self.last, self.rate = time.perf_counter(), None
-
-    def update(self, tokens):
-        now = time.perf_counter()
-        rate = tokens / (now - self.last)
-        self.rate = rate if self.rate is None else 0.9 * self.rate + 0.1 * rate
-        self.last = now
-        return self.rate
-
-
-def _check_finite(step, scalars, output_dir):
-    """Raises before a checkpoint of broken weights is written."""
-    if not np.isfinite([scalars["loss"], scalars["global_norm"]]).all():
-        raise InputError(
-            f"step {step}: the loss is {scalars['loss']}, the gradient's norm {scalars['global_norm']}; "
-            f"expected finite numbers. Try a lower --learning_rate; the newest checkpoint, "
-            f"{checkpoint.newest(output_dir)}, was written before"
-        )
 
 
 def run_batches(function, batches, title, total=None):

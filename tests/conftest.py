@@ -7,7 +7,16 @@ import sys
 import pytest
 
 from common import quiet_tensorflow  # noqa: F401
+
+# isort: split
+import tensorflow as tf
+
 from modeling.config import BertConfig
+
+# Before TensorFlow's first operation: eight devices on which to train as on as many GPUs.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 8
+)
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 

@@ -86,25 +86,71 @@ def test_names_are_those_of_the_original(shared):
 
 
 def test_a_saved_checkpoint_reads_back_by_name(pretrained, tmp_path, tiny_config):
-    checkpoint.save_step(str(tmp_path), 3, checkpoint.model_variables(pretrained), keep=2)
+    writer = checkpoint.StepWriter(str(tmp_path), keep=2)
+    writer.save(3, 96, checkpoint.model_variables(pretrained))
+    writer.wait()
     assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-3")
     other = built(PretrainingModel(tiny_config))
     loaded, initialized, ignored = checkpoint.load_weights(other, tmp_path)
     assert len(loaded) == len(pretrained.variables)
-    assert (initialized, ignored) == ([], ["global_step"])
+    assert (initialized, ignored) == ([], ["examples_seen", "global_step"])
     for ours, theirs in zip(other.variables, pretrained.variables, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
 def test_keeps_the_last_checkpoints(pretrained, tmp_path):
+    (tmp_path / "model.ckpt-other.index").touch()
+    writer = checkpoint.StepWriter(str(tmp_path), keep=2)
     for step in (8, 9, 10):
-        checkpoint.save_step(str(tmp_path), step, checkpoint.model_variables(pretrained), keep=2)
+        writer.save(step, 32 * step, checkpoint.model_variables(pretrained))
+    writer.wait()
     assert [pathlib.Path(p).name for p in checkpoint.all_checkpoints(tmp_path)] == [
         "model.ckpt-9",
         "model.ckpt-10",
     ]
     state = (tmp_path / "checkpoint").read_text()
     assert state.splitlines()[0] == 'model_checkpoint_path: "model.ckpt-10"'
+
+
+def test_keeps_every_so_many_steps(pretrained, tmp_path):
+    writer = checkpoint.StepWriter(str(tmp_path), keep=2, keep_every=3)
+    for step in range(1, 10):
+        writer.save(step, 32 * step, checkpoint.model_variables(pretrained))
+    writer.wait()
+    assert [pathlib.Path(p).name[11:] for p in checkpoint.all_checkpoints(tmp_path)] == ["3", "6", "8", "9"]
+
+
+def test_what_is_written_is_as_it_was_when_saved(pretrained, tmp_path):
+    writer = checkpoint.StepWriter(str(tmp_path), keep=1)
+    before = [variable.numpy() for variable in pretrained.variables]
+    writer.save(1, 32, checkpoint.model_variables(pretrained))
+    for variable in pretrained.variables:
+        variable.assign(variable.numpy() + 1.0)
+    writer.wait()
+    checkpoint.restore(tmp_path, checkpoint.model_variables(pretrained))
+    for variable, value in zip(pretrained.variables, before, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
+
+
+@pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
+@pytest.mark.parametrize(
+    "damage", [lambda data: data[: len(data) // 2], lambda data: bytes(len(data)), lambda data: b""]
+)
+def test_goes_back_from_a_damaged_checkpoint(pretrained, tmp_path, caplog, part, damage):
+    writer = checkpoint.StepWriter(str(tmp_path), keep=5)
+    variables = checkpoint.model_variables(pretrained)
+    for step in (1, 2):
+        writer.save(step, 32 * step, variables)
+    writer.wait()
+    path = tmp_path / f"model.ckpt-2.{part}"
+    path.write_bytes(damage(path.read_bytes()))
+    assert checkpoint.restore(str(tmp_path), variables) == (1, 32)
+    assert f"{tmp_path}/model.ckpt-2: " in caplog.text
+    assert "going back to the checkpoint before" in caplog.text
+    path = tmp_path / f"model.ckpt-1.{part}"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match="all its 2 checkpoints are damaged"):
+        checkpoint.restore(str(tmp_path), variables)
 
 
 def test_a_new_head_is_initialized_and_the_log_says_so(pretrained, tmp_path, tiny_config, caplog):

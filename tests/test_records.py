@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from common.errors import InputError
 from data_prep import records
-from data_prep.records import Feature, Padding
+from data_prep.records import Feature, Padding, RecordFile
 
 SEQUENCE = {"input_ids": Feature(limit=1000), "input_mask": Feature(limit=2)}
 
@@ -31,16 +31,20 @@ def files(tmp_path):
     return [write(tmp_path / f"{n}.tfrecord", examples[n::3]) for n in range(3)]
 
 
+def data(files):
+    return [RecordFile(path, SEQUENCE, 34 - (number > 0)) for number, path in enumerate(files)]
+
+
 def first_ids(batches):
     return [batch["input_ids"].numpy()[:, 0].tolist() for batch in batches]
 
 
 def test_every_record_once_an_epoch_in_a_new_order(files):
-    batches = records.training_batches(files, SEQUENCE, 5, seed=1).take(40)
+    batches = records.training_batches(data(files), 5, seed=1).take(40)
     ids = list(itertools.chain(*first_ids(batches)))
     assert sorted(ids[:100]) == sorted(ids[100:]) == list(range(100))
     assert ids[:100] != ids[100:] != list(range(100))
-    assert ids != list(itertools.chain(*first_ids(records.training_batches(files, SEQUENCE, 5, 2).take(40))))
+    assert ids != list(itertools.chain(*first_ids(records.training_batches(data(files), 5, 2).take(40))))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -48,22 +52,22 @@ def test_the_order_is_of_the_seed_alone(files, seed):
     orders = []
     for global_seed in (0, 7):
         tf.random.set_seed(global_seed)
-        orders.append(first_ids(records.training_batches(files, SEQUENCE, 5, seed).take(30)))
+        orders.append(first_ids(records.training_batches(data(files), 5, seed).take(30)))
     assert orders[0] == orders[1]
 
 
 @pytest.mark.parametrize("window", [1, 4])
 def test_resumes_where_it_stopped(files, window):
     padding = Padding(window=window)
-    unbroken = first_ids(records.training_batches(files, SEQUENCE, 7, 1, padding=padding).take(30))
+    unbroken = first_ids(records.training_batches(data(files), 7, 1, padding=padding).take(30))
     for start in (1, 6, 23):
-        resumed = records.training_batches(files, SEQUENCE, 7, 1, start, padding).take(30 - start)
+        resumed = records.training_batches(data(files), 7, 1, start * 7, padding).take(30 - start)
         assert first_ids(resumed) == unbroken[start:]
 
 
 def test_pads_to_the_longest_of_similar_sequences(files):
     padding = Padding(multiple_of=4, window=20)
-    batches = list(records.training_batches(files, SEQUENCE, 5, 1, padding=padding).take(20))
+    batches = list(records.training_batches(data(files), 5, 1, padding=padding).take(20))
     lengths = [batch["input_mask"].numpy().sum(axis=1) for batch in batches]
     for batch, real in zip(batches, lengths, strict=True):
         assert batch["input_ids"].shape[1] == -(-max(real) // 4) * 4
@@ -74,12 +78,12 @@ def test_pads_to_the_longest_of_similar_sequences(files):
 
 def test_padding_ends_at_what_the_model_takes(files):
     padding = Padding(multiple_of=32, longest=42)
-    batches = records.training_batches(files, SEQUENCE, 50, 1, padding=padding).take(2)
+    batches = records.training_batches(data(files), 50, 1, padding=padding).take(2)
     assert [batch["input_ids"].shape[1] for batch in batches] == [42, 42]
 
 
 def test_pads_all_to_one_length_where_told(files):
-    batches = records.training_batches(files, SEQUENCE, 5, 1, padding=Padding(pad_to=48)).take(3)
+    batches = records.training_batches(data(files), 5, 1, padding=Padding(pad_to=48)).take(3)
     assert [batch["input_ids"].shape for batch in batches] == [(5, 48)] * 3
 
 
@@ -105,12 +109,16 @@ def message(function, *arguments):
     return str(error.value)
 
 
+def read_naming_bad_records(path, features):
+    with records.naming_bad_records([path], features):
+        list(records.evaluation_batches([path], features, 4))
+
+
 def test_a_truncated_file_is_named_with_its_record(files, tmp_path):
     whole = pathlib.Path(files[0]).read_bytes()
     path = tmp_path / "cut.tfrecord"
     path.write_bytes(whole[:-3])
-    batches = records.checked(records.evaluation_batches([str(path)], SEQUENCE, 8), [str(path)], SEQUENCE)
-    assert message(list, batches) == (
+    assert message(read_naming_bad_records, str(path), SEQUENCE) == (
         f"{path}, record 34: truncated, altered or no TFRecord file; write the file again"
     )
 
@@ -149,8 +157,8 @@ def test_an_id_beyond_the_vocabulary_later_in_the_file(tmp_path):
     path = write(tmp_path / "x.tfrecord", [{"input_ids": [1, 2]}] * 9 + [{"input_ids": [1, 40]}])
     specification = {"input_ids": Feature(2, limit=32)}
     records.check_files([path], specification)
-    batches = records.checked(records.evaluation_batches([path], specification, 4), [path], specification)
-    assert "record 10: feature 'input_ids' has values from 1 to 40" in message(list, batches)
+    found = message(read_naming_bad_records, path, specification)
+    assert "record 10: feature 'input_ids' has values from 1 to 40" in found
 
 
 def test_a_write_that_fails_leaves_nothing_half(tmp_path):

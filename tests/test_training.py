@@ -1,5 +1,7 @@
 """The training loop: exact resume, non-finite losses, foreign output directories."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,27 +10,24 @@ from common.errors import InputError
 from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import TokenClassifier
-from modeling.losses import token_loss
+from modeling.losses import count_examples, token_loss
 from modeling.training import TrainingOptions, train
 from tests.conftest import TINY
 
 
-def batches(start_step):
-    """Endless batches, each a function of its step."""
-    step = start_step
-    while True:
-        random = np.random.default_rng(step)
-        ids = random.integers(5, 32, [4, 8])
-        yield {
-            "input_ids": tf.constant(ids, tf.int32),
-            "input_mask": tf.ones([4, 8], tf.int32),
-            "segment_ids": tf.zeros([4, 8], tf.int32),
-            "label_ids": tf.constant(ids % 3, tf.int32),
-        }
-        step += 1
+def batches(start, batch_size, worker, num_workers, end=1000):
+    """Batches, each a function of its step, until `end`."""
+    ids = np.concatenate([np.random.default_rng(step).integers(5, 32, [1, 4, 8]) for step in range(end)])
+    features = {
+        "input_ids": ids.astype(np.int32),
+        "input_mask": np.ones_like(ids, np.int32),
+        "segment_ids": np.zeros_like(ids, np.int32),
+        "label_ids": (ids % 3).astype(np.int32),
+    }
+    return tf.data.Dataset.from_tensor_slices(features).skip(start // batch_size)
 
 
-def loss_fn(model, features, dropout_seed):
+def loss_fn(model, features, dropout_seed, _):
     logits = model(features, dropout_seed=dropout_seed)
     return token_loss(logits, features["label_ids"], features["input_mask"]), {}
 
@@ -58,19 +57,11 @@ def options(output_dir, **changes):
 
 @pytest.mark.parametrize("xla", [False, True])
 def test_a_killed_run_goes_on_exactly(tmp_path, xla):
-    class KilledError(Exception):
-        pass
-
-    def batches_until_killed(start_step):
-        for step, batch in enumerate(batches(start_step), start_step):
-            if step == 8:
-                raise KilledError
-            yield batch
-
-    _, unbroken = train(new_model(), loss_fn, batches, options(tmp_path / "unbroken", xla=xla))
-    with pytest.raises(KilledError):
-        train(new_model(), loss_fn, batches_until_killed, options(tmp_path / "killed", xla=xla))
-    _, resumed = train(new_model(), loss_fn, batches, options(tmp_path / "killed", xla=xla))
+    _, unbroken = train(new_model(), loss_fn, count_examples, batches, options(tmp_path / "unbroken", xla=xla))
+    until_killed = functools.partial(batches, end=8)
+    with pytest.raises(tf.errors.FailedPreconditionError):
+        train(new_model(), loss_fn, count_examples, until_killed, options(tmp_path / "killed", xla=xla))
+    _, resumed = train(new_model(), loss_fn, count_examples, batches, options(tmp_path / "killed", xla=xla))
     assert len(unbroken) == 12
     assert resumed == unbroken[5:]
     ours, theirs = (tf.train.load_checkpoint(str(tmp_path / name)) for name in ("killed", "unbroken"))
@@ -80,37 +71,37 @@ def test_a_killed_run_goes_on_exactly(tmp_path, xla):
 
 
 def test_the_loss_falls(tmp_path):
-    _, losses = train(new_model(), loss_fn, batches, options(tmp_path, num_train_steps=60))
+    _, losses = train(new_model(), loss_fn, count_examples, batches, options(tmp_path, num_train_steps=60))
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
 
 def test_a_finished_run_is_not_run_again(tmp_path):
-    train(new_model(), loss_fn, batches, options(tmp_path))
+    train(new_model(), loss_fn, count_examples, batches, options(tmp_path))
     model = new_model()
-    assert train(model, loss_fn, batches, options(tmp_path, num_train_steps=6)) == (12, [])
+    assert train(model, loss_fn, count_examples, batches, options(tmp_path, num_train_steps=6)) == (12, [])
     saved = tf.train.load_checkpoint(str(tmp_path))
     np.testing.assert_array_equal(model.output_bias.numpy(), saved.get_tensor("output_bias"))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path):
-    def breaking_loss(model, features, dropout_seed):
-        loss, scalars = loss_fn(model, features, dropout_seed)
+    def breaking_loss(model, features, dropout_seed, totals):
+        loss, scalars = loss_fn(model, features, dropout_seed, totals)
         return loss * tf.where(dropout_seed[1] >= 7, float("nan"), 1.0), scalars
 
     with pytest.raises(InputError, match=r"step 8: the loss is nan.*model.ckpt-5"):
-        train(new_model(), breaking_loss, batches, options(tmp_path))
+        train(new_model(), breaking_loss, count_examples, batches, options(tmp_path))
     assert checkpoint.newest(tmp_path).endswith("model.ckpt-5")
 
 
 def test_an_output_directory_of_another_model_is_refused(tmp_path):
-    train(new_model(), loss_fn, batches, options(tmp_path))
+    train(new_model(), loss_fn, count_examples, batches, options(tmp_path))
     with pytest.raises(InputError, match=r"has shape .* the model needs .*another model.*--output_dir"):
-        train(new_model(hidden_size=4), loss_fn, batches, options(tmp_path))
+        train(new_model(hidden_size=4), loss_fn, count_examples, batches, options(tmp_path))
     assert checkpoint.newest(tmp_path).endswith("model.ckpt-12")
 
 
 def test_tensorboard_scalars_are_written(tmp_path):
-    train(new_model(), loss_fn, batches, options(tmp_path))
+    train(new_model(), loss_fn, count_examples, batches, options(tmp_path))
     (events,) = tmp_path.glob("events.out.tfevents.*")
     tags = {
         (value.tag, event.step)

@@ -1,0 +1,163 @@
+"""Devices, worker processes and numeric precision of a run.
+
+The strategy of the flags is made the current one of TensorFlow: what is built and run after `start` is built and run
+under it, and `tf.distribute.get_strategy` tells it.
+"""
+
+import contextlib
+import json
+import logging
+import os
+
+import keras
+import tensorflow as tf
+
+from common.errors import InputError, StoppedError
+
+STRATEGIES = ("one_device", "mirrored", "multi_worker_mirrored", "tpu")
+PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
+FLOAT16 = "mixed_float16"
+_LOST_WORKER = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.FailedPreconditionError,
+)
+
+
+def start(strategy, num_gpus=0, precision="float32", tpu_name=None):
+    """Sets up devices and precision. Comes before every other operation: several workers find each other here.
+
+    Args:
+      strategy: `one_device`; `mirrored`, all devices of this machine; `multi_worker_mirrored`, those of all workers,
+        which `TF_CONFIG` or Slurm names; or `tpu`. Without GPUs, CPUs are the devices.
+      num_gpus: GPUs to use on this machine; 0 for all, with `one_device` for the first.
+      precision: of the computation, a Keras dtype policy. Weights, optimizer and loss are float32 in each.
+      tpu_name: name or address of the TPU; None for that of this machine.
+
+    Raises:
+      InputError: there are not that many GPUs, or the workers are not named.
+    """
+    keras.config.set_dtype_policy(precision)
+    tf.get_logger().setLevel("WARNING")  # not each all-reduce that is traced
+    _choose_gpus(1 if strategy == "one_device" and not num_gpus else num_gpus, strategy)
+    if strategy == "mirrored":
+        gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
+        made = tf.distribute.MirroredStrategy(gpus) if gpus else mirrored_cpus(tf.config.list_logical_devices("CPU"))
+    elif strategy == "multi_worker_mirrored":
+        made = _multi_worker_strategy()
+    elif strategy == "tpu":
+        made = _tpu_strategy(tpu_name)
+    else:
+        return
+    tf.distribute.experimental_set_strategy(made)
+    logging.info("%s: %d devices", strategy, made.num_replicas_in_sync)
+
+
+def _choose_gpus(number, strategy):
+    gpus = tf.config.list_physical_devices("GPU")
+    if number > 1 and strategy == "one_device":
+        raise InputError(f"--num_gpus={number}: expected --distribution_strategy=mirrored or multi_worker_mirrored")
+    if number > max(len(gpus), 1):
+        raise InputError(f"--num_gpus={number}: TensorFlow finds {len(gpus)} GPUs on this machine")
+    if gpus and number:
+        tf.config.set_visible_devices(gpus[:number], "GPU")
+
+
+def mirrored_cpus(devices):
+    """The strategy for the logical CPUs of this machine, between which there is nothing to send."""
+    return tf.distribute.MirroredStrategy(
+        [device.name for device in devices], cross_device_ops=tf.distribute.ReductionToOneDevice()
+    )
+
+
+def _multi_worker_strategy():
+    if "TF_CONFIG" in os.environ:
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    elif "SLURM_STEP_NODELIST" in os.environ:
+        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
+    else:
+        raise InputError(
+            "--distribution_strategy=multi_worker_mirrored: expected the workers in TF_CONFIG, or a start by Slurm's "
+            "srun"
+        )
+    try:
+        resolver.cluster_spec()
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise InputError(
+            f"TF_CONFIG={os.environ.get('TF_CONFIG', '')!r}: not a cluster ({error}); expected JSON like "
+            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+        ) from None
+    except (RuntimeError, tf.errors.OpError) as error:
+        raise InputError(f"the workers do not find each other ({str(error).splitlines()[0]})") from None
+
+
+def _tpu_strategy(name):
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name or "local")
+        tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        raise InputError(f"--tpu_name={name or ''}: no TPU there ({str(error).splitlines()[0]})") from None
+
+
+def is_chief():
+    """Whether this process writes the files: one of all workers does."""
+    resolver = _resolver()
+    return resolver is None or resolver.task_type == "chief" or (resolver.task_type, resolver.task_id) == ("worker", 0)
+
+
+def leave_to_chief():
+    """Ends this program, in order, if another process is the chief: what follows the training is one's work."""
+    if not is_chief():
+        raise StoppedError("trained; the chief goes on alone")
+
+
+def num_workers():
+    """How many processes train together."""
+    resolver = _resolver()
+    return sum(map(len, resolver.cluster_spec().as_dict().values())) if resolver else 1
+
+
+def _resolver():
+    strategy = tf.distribute.get_strategy()
+    return strategy.cluster_resolver if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) else None
+
+
+def local(variable):
+    """The copy of a variable on the device of the current replica."""
+    context = tf.distribute.get_replica_context()
+    copies = context.strategy.experimental_local_results(variable)
+    if isinstance(context.strategy, tf.distribute.TPUStrategy) or len(copies) == 1:
+        return variable
+    # Replicas are numbered over all workers, each of which has as many.
+    return copies[int(tf.get_static_value(context.replica_id_in_sync_group)) % len(copies)]
+
+
+def check_batch_size(batch_size, accumulation_steps):
+    """Raises `InputError` if a batch does not divide among the devices and the parts of a step."""
+    devices = tf.distribute.get_strategy().num_replicas_in_sync
+    parts = devices * accumulation_steps
+    if batch_size % parts:
+        nearest = max(1, round(batch_size / parts)) * parts
+        raise InputError(
+            f"--train_batch_size={batch_size}: this batch of all devices together does not divide by {devices} devices "
+            f"x {accumulation_steps} gradient accumulation steps = {parts}; the nearest that does is {nearest}"
+        )
+
+
+@contextlib.contextmanager
+def naming_lost_workers():
+    """Where an operation in the block fails since another worker is gone, raises an `InputError` that says so."""
+    try:
+        yield
+    except _LOST_WORKER as error:
+        if num_workers() == 1:
+            raise
+        raise InputError(
+            f"another worker has ended or cannot be reached ({error.message.splitlines()[0]}); start all workers "
+            "again: they go on from the newest checkpoint"
+        ) from None

@@ -1,0 +1,27 @@
+"""Floating-point operations of BERT, by which speed is compared with what a device can do.
+
+Products of matrices count, 2 operations a multiplication; what is small beside them (softmax, GELU, normalization,
+dropout, the optimizer) does not, as is usual (Narayanan et al. 2021, appendix).
+"""
+
+
+def forward(config, seq_length, predictions):
+    """Operations of the pre-training model on one sequence.
+
+    Args:
+      config: `BertConfig`.
+      seq_length: pieces, padding included.
+      predictions: masked positions.
+    """
+    hidden, intermediate = config.hidden_size, config.intermediate_size
+    projections = 4 * hidden * hidden + 2 * hidden * intermediate  # multiplications a piece and layer
+    attention = 2 * seq_length * hidden  # scores and weighted sums
+    encoder = config.num_hidden_layers * seq_length * (projections + attention)
+    segments = seq_length * config.type_vocab_size * hidden
+    heads = predictions * (hidden * hidden + hidden * config.vocab_size) + hidden * hidden + 2 * hidden
+    return 2 * (encoder + segments + heads)
+
+
+def training(config, seq_length, predictions):
+    """As `forward`, with the gradients: of each product two more."""
+    return 3 * forward(config, seq_length, predictions)

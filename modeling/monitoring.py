@@ -1,0 +1,70 @@
+"""What a run shows while it goes on: speed, scalars for TensorBoard, profiles."""
+
+import logging
+import time
+
+import tensorflow as tf
+
+
+class Profiler:
+    """Profiles some steps for TensorBoard."""
+
+    def __init__(self, options, is_chief):
+        self.first, self.last = options.profile_steps if options.profile_steps and is_chief else (0, 0)
+        self.directory, self.is_running = options.output_dir, False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stop()
+
+    def before(self, step):
+        if step == self.first:
+            tf.profiler.experimental.start(self.directory)
+            self.is_running = True
+
+    def after(self, step):
+        if step == self.last:
+            self._stop()
+
+    def _stop(self):
+        if self.is_running:
+            tf.profiler.experimental.stop()
+            self.is_running = False
+
+
+class Meter:
+    """The speed over the last steps."""
+
+    def __init__(self, options):
+        self.options, self.last, self.seconds = options, time.perf_counter(), None
+
+    def update(self, tokens):
+        """Takes the pieces of a step, padding left out; returns scalars."""
+        now = time.perf_counter()
+        seconds, self.last = now - self.last, now
+        self.seconds = seconds if self.seconds is None else 0.9 * self.seconds + 0.1 * seconds
+        scalars = {"tokens_per_second": tokens / self.seconds}
+        options = self.options
+        if options.peak_flops and options.flops_per_example:
+            flops = options.batch_size * options.flops_per_example / self.seconds
+            devices = tf.distribute.get_strategy().num_replicas_in_sync
+            scalars["model_flops_utilization"] = flops / (devices * options.peak_flops)
+        return scalars
+
+
+def summary_writer(output_dir, is_chief):
+    writer = tf.summary.create_file_writer(output_dir) if is_chief else tf.summary.create_noop_writer()
+    return writer.as_default()
+
+
+def write_summary(scalars, step, prefix=""):
+    for name, value in scalars.items():
+        tf.summary.scalar(prefix + name, value, step=step)
+
+
+def report_evaluation(metrics, step):
+    write_summary(metrics, step, "eval/")
+    figures = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    logging.info("evaluation at step %d: %s", step, figures)
