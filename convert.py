@@ -5,6 +5,12 @@
 writes `bert_config.json`, `vocab.txt` and `bert_model.ckpt.*`, the layout of the published Google BERT
 archives, for every script here and for the original code. The encoder and, where present, the pre-training
 heads are converted; expected in the log: the number of variables, 103 for a 6-layer encoder with pooler.
+
+    python convert.py --checkpoint=RUN_DIR --input_dir=BERT_DIR --output_dir=OUTPUT_DIR
+
+takes the newest checkpoint of a run of `run_pretraining.py` instead, without what only that run needs (Adam's slots:
+two thirds of the file), and writes it as BioBERT was published: `model.ckpt-STEP.*` with the `bert_config.json` and
+`vocab.txt` of BERT_DIR. Expected: 206 variables of BERT-base.
 """
 
 import json
@@ -45,16 +51,30 @@ _LEFT_OUT = re.compile(r"position_ids$|^cls\.predictions\.decoder\.")
 
 
 def define_flags():
-    flags.DEFINE_string("input_dir", None, "Directory with config.json, model.safetensors and vocab.txt.")
+    flags.DEFINE_string(
+        "input_dir",
+        None,
+        "Directory with config.json, model.safetensors, vocab.txt; with --checkpoint: bert_config.json and vocab.txt.",
+    )
+    flags.DEFINE_string(
+        "checkpoint", None, "Checkpoint of run_pretraining.py, or its directory: convert this, without Adam's slots."
+    )
     flags.DEFINE_string("output_dir", None, "Directory for the checkpoint.")
     flags.mark_flags_as_required(["input_dir", "output_dir"])
 
 
 def main(_):
-    config, weights = read_hugging_face(FLAGS.input_dir)
+    if FLAGS.checkpoint:
+        prefix = checkpoint.find(FLAGS.checkpoint)
+        check_other_directory(prefix, FLAGS.output_dir)
+        name = os.path.basename(prefix)
+        config, weights = read_checkpoint(FLAGS.input_dir, prefix)
+    else:
+        name = "bert_model.ckpt"
+        config, weights = read_hugging_face(FLAGS.input_dir)
     files.make_directory(FLAGS.output_dir)
-    write_checkpoint(config, weights, FLAGS.output_dir)
-    print(f"{FLAGS.output_dir}: bert_config.json and bert_model.ckpt with {len(weights)} variables")
+    write_checkpoint(config, weights, FLAGS.output_dir, name)
+    print(f"{FLAGS.output_dir}: bert_config.json and {name} with {len(weights)} variables")
     copy_vocabulary(FLAGS.input_dir, FLAGS.output_dir)
 
 
@@ -64,6 +84,28 @@ def copy_vocabulary(input_dir, output_dir):
         logging.warning("%s: no such file; the scripts need the vocabulary that the model was trained with", source)
     elif os.path.realpath(source) != os.path.realpath(target):
         shutil.copyfile(source, target)
+
+
+def check_other_directory(prefix, output_dir):
+    """Raises `InputError` if a checkpoint would be written over the one that it is made of: its run could not go on."""
+    if os.path.realpath(os.path.dirname(prefix)) == os.path.realpath(output_dir):
+        raise errors.InputError(f"--output_dir={output_dir}: {prefix} is in there; expected another directory")
+
+
+def read_checkpoint(directory, prefix):
+    """Reads the model of a pre-training checkpoint, of which `directory` has the bert_config.json.
+
+    Returns:
+      As `read_hugging_face`, with both pre-training heads.
+
+    Raises:
+      InputError: a file is missing or damaged, or the checkpoint is of another model.
+    """
+    config = BertConfig.from_json_file(os.path.join(directory, "bert_config.json"))
+    model = heads.PretrainingModel(config)
+    model.build()
+    checkpoint.load_weights(model, prefix)
+    return config, checkpoint.model_variables(model)
 
 
 def original_name(name):
@@ -119,11 +161,11 @@ def check_weights(weights_file, config, weights):
         del weights[name]
 
 
-def write_checkpoint(config, weights, output_dir):
+def write_checkpoint(config, weights, output_dir, name):
     with files.atomic_write(os.path.join(output_dir, "bert_config.json")) as file:
         file.write(config.to_json())
     tensors = {name: tf.cast(array, tf.float32) for name, array in weights.items()}
-    checkpoint.save(os.path.join(output_dir, "bert_model.ckpt"), tensors)
+    checkpoint.save(os.path.join(output_dir, name), tensors)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import run_ner
 from common import errors
 from data_prep import ner, records
 from data_prep.tokenization import FullTokenizer
+from modeling import losses
 from modeling.config import BertConfig
 from modeling.heads import TokenClassifier
 from modeling.training import Trainer, TrainingOptions, length_multiple
@@ -70,14 +71,18 @@ def training_steps(config, split, encoding, xla, output_dir):
     """Trains on batches of 32; yields the seconds of each step."""
     model = TokenClassifier(config, len(encoding.labels))
     model.build()
-    trainer = Trainer(
-        model, run_ner.token_loss_fn(encoding), TrainingOptions(output_dir, 10**6, 0, 1e-5, batch_size=32, xla=xla)
-    )
+    options = TrainingOptions(output_dir, 10**6, 0, 1e-5, batch_size=32, xla=xla)
+    trainer = Trainer(model, run_ner.token_loss_fn(encoding), losses.count_examples, options)
     padding = records.Padding(encoding.pad_to, length_multiple(xla), 128, fine_tuning.TRAINING_WINDOW)
-    batches = records.training_batches([split.data.path], split.data.features, 32, 1, padding=padding)
-    for step, features in enumerate(batches):
+
+    def make_batches(start, batch_size, worker, num_workers):
+        share = records.Share(worker, num_workers)
+        return records.training_batches([split.data], batch_size, 1, start, padding, share)
+
+    batches = iter(trainer.distribute(make_batches, 0))
+    for step in itertools.count():
         start = time.perf_counter()
-        trainer.step(features, step)["loss"].numpy()
+        trainer.step(batches, step)
         yield time.perf_counter() - start
 
 

@@ -11,12 +11,15 @@ import os
 
 import keras
 import tensorflow as tf
+from tensorflow.python.distribute.cluster_resolver.slurm_cluster_resolver import expand_hostlist, expand_tasks_per_node
 
 from common.errors import InputError, StoppedError
 
 STRATEGIES = ("one_device", "mirrored", "multi_worker_mirrored", "tpu")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 FLOAT16 = "mixed_float16"
+FIRST_PORT, PORTS = 20_000, 10_000
+_WHERE = ("Graph execution error", "Detected at node", "[[{{node", "<stack traces", "Stack trace", "File ")
 _LOST_WORKER = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -73,25 +76,42 @@ def mirrored_cpus(devices):
 
 
 def _multi_worker_strategy():
-    if "TF_CONFIG" in os.environ:
-        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    elif "SLURM_STEP_NODELIST" in os.environ:
-        resolver = tf.distribute.cluster_resolver.SlurmClusterResolver()
-    else:
-        raise InputError(
-            "--distribution_strategy=multi_worker_mirrored: expected the workers in TF_CONFIG, or a start by Slurm's "
-            "srun"
-        )
+    if "TF_CONFIG" not in os.environ:
+        if "SLURM_STEP_NODELIST" not in os.environ:
+            raise InputError(
+                "--distribution_strategy=multi_worker_mirrored: expected the workers in TF_CONFIG, or a start by srun "
+                "of Slurm"
+            )
+        os.environ["TF_CONFIG"] = json.dumps(slurm_cluster(os.environ))
     try:
-        resolver.cluster_spec()
-        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
-    except (ValueError, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        resolver.cluster_spec().task_address(resolver.task_type, resolver.task_id)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"TF_CONFIG={os.environ.get('TF_CONFIG', '')!r}: not a cluster ({error}); expected JSON like "
+            f"TF_CONFIG={os.environ['TF_CONFIG']!r}: not a cluster ({error}); expected JSON like "
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
         ) from None
-    except (RuntimeError, tf.errors.OpError) as error:
-        raise InputError(f"the workers do not find each other ({str(error).splitlines()[0]})") from None
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    except tf.errors.OpError as error:
+        raise InputError(f"the workers do not find each other ({_reason(error)})") from None
+
+
+def slurm_cluster(variables):
+    """The workers of a Slurm job step, as in `TF_CONFIG`.
+
+    TensorFlow's own resolver sorts the nodes by name, n10 before n2, so that tasks do not find themselves.
+
+    Args:
+      variables: a dict of the environment variables that `srun` sets.
+    """
+    hosts = expand_hostlist(variables["SLURM_STEP_NODELIST"])
+    tasks = expand_tasks_per_node(variables["SLURM_STEP_TASKS_PER_NODE"])
+    first_port = FIRST_PORT + int(variables["SLURM_JOB_ID"]) % PORTS  # another one for each job on a node
+    addresses = [
+        f"{host}:{first_port + number}" for host, count in zip(hosts, tasks, strict=True) for number in range(count)
+    ]
+    return {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": int(variables["SLURM_PROCID"])}}
 
 
 def _tpu_strategy(name):
@@ -101,7 +121,7 @@ def _tpu_strategy(name):
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
     except (ValueError, RuntimeError, tf.errors.OpError) as error:
-        raise InputError(f"--tpu_name={name or ''}: no TPU there ({str(error).splitlines()[0]})") from None
+        raise InputError(f"--tpu_name={name or ''}: no TPU there ({_reason(error)})") from None
 
 
 def is_chief():
@@ -158,6 +178,12 @@ def naming_lost_workers():
         if num_workers() == 1:
             raise
         raise InputError(
-            f"another worker has ended or cannot be reached ({error.message.splitlines()[0]}); start all workers "
+            f"another worker has ended or cannot be reached ({_reason(error)}); start all workers "
             "again: they go on from the newest checkpoint"
         ) from None
+
+
+def _reason(error):
+    """The line of an error that says what happened, behind those that say where."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return next((line for line in lines if line and not line.startswith(_WHERE)), type(error).__name__)

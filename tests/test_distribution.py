@@ -16,7 +16,6 @@ from modeling.config import BertConfig
 from modeling.heads import PretrainingModel
 from modeling.training import TrainingOptions, train
 from tests.conftest import TINY
-from tests.test_run_pretraining import sample_records  # noqa: F401
 
 WITHOUT_DROPOUT = TINY | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 BATCH_SIZE = 16

@@ -65,6 +65,44 @@ def test_resumes_where_it_stopped(files, window):
         assert first_ids(resumed) == unbroken[start:]
 
 
+@pytest.mark.parametrize("num_workers", [2, 3, 7])
+def test_workers_share_each_epoch_equally(files, num_workers):
+    """100 records in files of 34, 33 and 33: equal shares cut files; what does not divide is left out."""
+    size = 100 // num_workers
+    epochs = [[], [], []]
+    for worker in range(num_workers):
+        share = records.Share(worker, num_workers)
+        ids = first_ids(records.training_batches(data(files), 1, 1, share=share).take(3 * size))
+        for number, epoch in enumerate(epochs):
+            epoch.append([i for (i,) in ids[number * size : (number + 1) * size]])
+    for epoch in epochs:
+        assert len(set(itertools.chain(*epoch))) == num_workers * size
+    assert {frozenset(part) for part in epochs[0]} != {frozenset(part) for part in epochs[1]}
+
+
+@pytest.mark.parametrize("start", [5, 45, 50, 160])
+def test_a_worker_resumes_where_it_stopped(files, start):
+    share = records.Share(1, 2)
+    unbroken = first_ids(records.training_batches(data(files), 5, 1, share=share).take(40))
+    resumed = records.training_batches(data(files), 5, 1, start, share=share).take(40 - start // 5)
+    assert first_ids(resumed) == unbroken[start // 5 :]
+
+
+def test_more_workers_than_files(files):
+    found = [
+        list(itertools.chain(*first_ids(records.training_batches(data(files[:1]), 8, 1, share=share).take(1))))
+        for share in (records.Share(worker, 4) for worker in range(4))
+    ]
+    assert len(set(itertools.chain(*found))) == 32
+
+
+def test_records_are_counted(files, tmp_path):
+    assert [records.count_records(path) for path in files] == [34, 33, 33]
+    cut = tmp_path / "cut.tfrecord"
+    cut.write_bytes(pathlib.Path(files[0]).read_bytes()[:-3])
+    assert message(records.count_records, str(cut)).startswith(f"{cut}, record 34: truncated")
+
+
 def test_pads_to_the_longest_of_similar_sequences(files):
     padding = Padding(multiple_of=4, window=20)
     batches = list(records.training_batches(data(files), 5, 1, padding=padding).take(20))

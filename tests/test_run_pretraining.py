@@ -1,14 +1,12 @@
 """run_pretraining.py as a user runs it."""
 
+import collections
 import re
-import signal
-import subprocess
-import sys
-import time
 
-import numpy as np
 import pytest
 import tensorflow as tf
+
+from benchmarks import kill_and_resume
 
 
 def test_evaluation_equals_the_original(shared, run_script, tmp_path):
@@ -50,7 +48,7 @@ def sample_records(repository, run_script, tmp_path_factory):
     return path
 
 
-def arguments(repository, input_file, output_dir):
+def arguments(repository, input_file, output_dir, *more):
     return [
         "run_pretraining.py",
         "--do_train=true",
@@ -60,26 +58,73 @@ def arguments(repository, input_file, output_dir):
         "--max_seq_length=64",
         "--max_predictions_per_seq=10",
         "--train_batch_size=4",
-        "--num_train_steps=400",
-        "--num_warmup_steps=10",
-        "--save_checkpoints_steps=20",
+        "--num_train_steps=20",
+        "--num_warmup_steps=2",
         "--learning_rate=1e-3",
+        *more,
     ]
 
 
-def test_a_run_killed_at_any_moment_ends_like_an_unbroken_one(repository, sample_records, run_script, tmp_path):
-    unbroken = arguments(repository, sample_records, tmp_path / "unbroken")
-    killed = arguments(repository, sample_records, tmp_path / "killed")
-    assert run_script(*unbroken).returncode == 0
-    process = subprocess.Popen([sys.executable, *killed], cwd=repository, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "killed/checkpoint").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    result = run_script(*killed)
-    assert re.search(r"resuming from .*model.ckpt-\d+", result.stderr)
-    ours, theirs = (tf.train.load_checkpoint(str(tmp_path / name)) for name in ("killed", "unbroken"))
-    assert ours.get_tensor("global_step") == 400
-    for name in theirs.get_variable_to_shape_map():
-        np.testing.assert_array_equal(ours.get_tensor(name), theirs.get_tensor(name), err_msg=name)
+def test_a_run_killed_at_any_moment_ends_like_an_unbroken_one(repository, sample_records, tmp_path, monkeypatch):
+    monkeypatch.chdir(repository)
+    assert kill_and_resume.start(sample_records, tmp_path / "unbroken", 150).wait() == 0
+    kills = list(kill_and_resume.kill_and_resume(sample_records, tmp_path / "killed", 150, kills=3))
+    assert kills
+    different, count = kill_and_resume.differences(tmp_path / "unbroken", tmp_path / "killed")
+    assert (different, count) == ([], 140)
+
+
+def scalars_by_tag(directory):
+    """TensorBoard's scalars, by tag: the steps at which each was written, and the values."""
+    found = collections.defaultdict(dict)
+    for path in directory.glob("events.out.tfevents.*"):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                found[value.tag][event.step] = float(tf.make_ndarray(value.tensor))
+    return found
+
+
+def test_what_tensorboard_shows(repository, sample_records, run_script, tmp_path):
+    result = run_script(
+        *arguments(repository, sample_records, tmp_path),
+        f"--eval_input_file={sample_records}",
+        "--eval_every=8",
+        "--max_eval_steps=2",
+        "--peak_tflops=0.1",
+        "--precision=mixed_float16",
+        "--profile_steps=3,4",
+    )
+    assert result.returncode == 0, result.stderr
+    scalars = scalars_by_tag(tmp_path)
+    names = ("loss", "masked_lm_loss", "masked_lm_accuracy", "next_sentence_loss", "next_sentence_accuracy")
+    training = (*names, "learning_rate", "global_norm", "loss_scale", "tokens_per_second", "model_flops_utilization")
+    assert {tag: list(values) for tag, values in scalars.items()} == {
+        **{name: [10, 20] for name in training},
+        **{f"eval/{name}": [8, 16] for name in names},
+    }
+    assert scalars["loss"][20] == pytest.approx(scalars["masked_lm_loss"][20] + scalars["next_sentence_loss"][20])
+    assert scalars["learning_rate"][20] == pytest.approx(1e-3 * (1 - 19 / 20))
+    assert scalars["loss_scale"][20] == 2**15
+    assert 0 < scalars["model_flops_utilization"][20] < 1
+    assert "evaluation at step 16: loss " in result.stderr
+    assert list(tmp_path.glob("plugins/profile/*/*.xplane.pb"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--eval_every=5"], "--eval_every: expected --eval_input_file"),
+        (["--profile_steps=5,2"], "--profile_steps=5,2: expected a step, or the first and the last"),
+        (["--num_gpus=3"], "--num_gpus=3: expected --distribution_strategy=mirrored"),
+        (["--num_gpus=3", "--distribution_strategy=mirrored"], "--num_gpus=3: TensorFlow finds 0 GPUs"),
+        (["--gradient_accumulation_steps=3"], "does not divide by 1 devices x 3 .*; the nearest that does is 3"),
+        (["--distribution_strategy=tpu"], "no TPU there"),
+        (["--tpu_name=x"], "--tpu_name=x: expected --distribution_strategy=tpu"),
+    ],
+)
+def test_bad_flags(repository, sample_records, run_script, tmp_path, flags, message):
+    result = run_script(*arguments(repository, sample_records, tmp_path, *flags))
+    assert result.returncode == 1
+    assert re.fullmatch(f"error: .*{message}.*", result.stderr.splitlines()[-1])
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,215 @@
+"""Two worker processes on this machine: they train like one device, and end and go on together."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import run_pretraining
+from common.errors import InputError
+from data_prep import records
+from modeling import checkpoint, distribution
+from modeling.config import BertConfig
+from modeling.heads import PretrainingModel
+from modeling.training import TrainingOptions, train
+
+STEPS, BATCH_SIZE, LENGTH, PREDICTIONS = 20, 8, 64, 10
+
+
+@pytest.fixture(scope="module")
+def directory(repository, run_script, tmp_path_factory):
+    """Holds records in two files of unequal size, a small BERT without dropout and a checkpoint for it."""
+    directory = tmp_path_factory.mktemp("workers")
+    config = json.loads((repository / "samples/bert_config.json").read_text())
+    config |= {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (directory / "config.json").write_text(json.dumps(config))
+    result = run_script(
+        "-m",
+        "data_prep.create_pretraining_data",
+        f"--input_file={repository}/samples/abstracts.txt",
+        f"--output_file={directory}/all",
+        f"--vocab_file={repository}/samples/vocab.txt",
+        "--do_lower_case=false",
+        "--dupe_factor=1",
+        f"--max_seq_length={LENGTH}",
+        f"--max_predictions_per_seq={PREDICTIONS}",
+    )
+    assert result.returncode == 0, result.stderr
+    serialized = [record.numpy() for record in tf.data.TFRecordDataset(str(directory / "all"))]
+    records.write_records(serialized[:30], [str(directory / "1.tfrecord")])
+    records.write_records(serialized[30:131], [str(directory / "2.tfrecord")])
+    model = new_model(directory)
+    checkpoint.save(str(directory / "bert_model.ckpt"), checkpoint.model_variables(model))
+    return directory
+
+
+def new_model(directory):
+    model = PretrainingModel(BertConfig.from_json_file(directory / "config.json"))
+    model.build()
+    return model
+
+
+def two_ports():
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("localhost", 0))
+        other.bind(("localhost", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def by_tf_config():
+    ports = two_ports()
+    cluster = {"worker": [f"localhost:{port}" for port in ports]}
+    return [
+        {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})} for index in (0, 1)
+    ]
+
+
+def by_slurm():
+    step = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_STEP_NODELIST": "localhost", "SLURM_STEP_TASKS_PER_NODE": "2"}
+    return [{**step, "SLURM_PROCID": str(index)} for index in (0, 1)]
+
+
+def start(repository, directory, output_dir, environments, *more):
+    """Starts the workers; returns their processes."""
+    command = [
+        sys.executable,
+        "run_pretraining.py",
+        "--do_train=true",
+        f"--input_file={directory}/*.tfrecord",
+        f"--bert_config_file={directory}/config.json",
+        f"--init_checkpoint={directory}/bert_model.ckpt",
+        f"--output_dir={output_dir}",
+        f"--max_seq_length={LENGTH}",
+        f"--max_predictions_per_seq={PREDICTIONS}",
+        f"--train_batch_size={BATCH_SIZE}",
+        f"--num_train_steps={STEPS}",
+        "--num_warmup_steps=2",
+        "--learning_rate=1e-3",
+        "--distribution_strategy=multi_worker_mirrored",
+        "--save_checkpoints_steps=5",
+        *more,
+    ]
+    return [
+        subprocess.Popen(command, cwd=repository, env={**os.environ, **more}, stderr=subprocess.PIPE, text=True)
+        for more in environments
+    ]
+
+
+def finish(processes, timeout=240):
+    """Waits for processes; returns what each wrote to standard error."""
+    return [process.communicate(timeout=timeout)[1] for process in processes]
+
+
+@pytest.fixture(scope="module")
+def expected(directory, tmp_path_factory):
+    """The checkpoint of one device that is given, in each step, the batches of both workers."""
+    features = records.pretraining_features(LENGTH, PREDICTIONS, new_model(directory).bert.config.vocab_size)
+    data = [records.RecordFile(str(directory / f"{number}.tfrecord"), features, n) for number, n in ((1, 30), (2, 101))]
+
+    def make_batches(start, batch_size, worker, num_workers):
+        shares = [
+            records.training_batches(data, batch_size // 2, 12345, start // 2, share=records.Share(number, 2))
+            for number in (0, 1)
+        ]
+        both = tf.data.Dataset.zip(*shares)
+        return both.map(lambda one, other: {name: tf.concat([one[name], other[name]], 0) for name in one})
+
+    model = new_model(directory)
+    checkpoint.load_weights(model, directory / "bert_model.ckpt")
+    output_dir = str(tmp_path_factory.mktemp("one"))
+    options = TrainingOptions(output_dir, STEPS, 2, 1e-3, BATCH_SIZE)
+    train(model, run_pretraining.pretraining_loss, run_pretraining.count_masked, make_batches, options)
+    return tf.train.load_checkpoint(output_dir)
+
+
+def check_checkpoint(output_dir, expected):
+    """The final checkpoint in a directory is as expected."""
+    reader = tf.train.load_checkpoint(str(output_dir))
+    names = expected.get_variable_to_shape_map()
+    assert set(reader.get_variable_to_shape_map()) == set(names)
+    for name in names:
+        np.testing.assert_allclose(reader.get_tensor(name), expected.get_tensor(name), atol=1e-5, rtol=0, err_msg=name)
+
+
+def test_two_workers_train_like_one_device(repository, directory, expected, tmp_path):
+    processes = start(repository, directory, tmp_path, by_slurm())
+    logs = finish(processes)
+    assert [process.returncode for process in processes] == [0, 0], logs
+    check_checkpoint(tmp_path, expected)
+    assert len(list(tmp_path.glob("events.*"))) == 1  # one of them writes
+
+
+def wait_for(path, processes):
+    while not path.exists() and all(process.poll() is None for process in processes):
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_worker_whose_peer_is_killed_ends_and_both_go_on(repository, directory, expected, tmp_path, killed):
+    processes = start(repository, directory, tmp_path, by_tf_config())
+    wait_for(tmp_path / "model.ckpt-5.index", processes)
+    processes[killed].kill()
+    log = finish([processes[1 - killed]], timeout=120)[0]
+    processes[killed].communicate()
+    assert processes[1 - killed].returncode == 1
+    assert log.splitlines()[-1].startswith("error: another worker has ended or cannot be reached")
+    assert "Traceback" not in log
+    assert checkpoint.newest(tmp_path)
+    processes = start(repository, directory, tmp_path, by_tf_config())
+    logs = finish(processes)
+    assert all("resuming from" in log for log in logs)
+    check_checkpoint(tmp_path, expected)
+
+
+def test_a_signal_to_one_worker_stops_both_at_the_same_step(repository, directory, expected, tmp_path):
+    processes = start(repository, directory, tmp_path, by_tf_config())
+    wait_for(tmp_path / "model.ckpt-5.index", processes)
+    processes[1].send_signal(signal.SIGTERM)
+    logs = finish(processes)
+    assert [process.returncode for process in processes] == [0, 0]
+    step = checkpoint.global_step(checkpoint.newest(tmp_path))
+    if step < STEPS:
+        assert all(f"stopped as told at step {step} of {STEPS}" in log for log in logs)
+    processes = start(repository, directory, tmp_path, by_tf_config())
+    finish(processes)
+    check_checkpoint(tmp_path, expected)
+
+
+def test_slurm_names_the_workers():
+    variables = {
+        "SLURM_JOB_ID": "1234567",
+        "SLURM_STEP_NODELIST": "n[2,9-11],gpu07",
+        "SLURM_STEP_TASKS_PER_NODE": "1(x4),2",
+        "SLURM_PROCID": "3",
+    }
+    assert distribution.slurm_cluster(variables) == {
+        "cluster": {
+            "worker": ["n2:24567", "n9:24567", "n10:24567", "n11:24567", "gpu07:24567", "gpu07:24568"],
+        },
+        "task": {"type": "worker", "index": 3},
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "expected the workers in TF_CONFIG, or a start by srun of Slurm"),
+        ("{", "not a cluster"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "not a cluster"),
+        ('{"task": {"type": "worker", "index": 1}}', "not a cluster"),
+        ("[]", "not a cluster"),
+    ],
+)
+def test_workers_that_are_not_named(monkeypatch, content, message):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if content is not None:
+        monkeypatch.setenv("TF_CONFIG", content)
+    with pytest.raises(InputError, match=message):
+        distribution.start("multi_worker_mirrored")
