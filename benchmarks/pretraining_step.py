@@ -55,7 +55,7 @@ BERT_BASE_CASED = BertConfig(
     type_vocab_size=2,
     initializer_range=0.02,
 )
-SQUARES = (2048, 4096)
+SQUARES = (2048, 3072)
 
 # The peer: makes a step for each line of standard input, and prints its seconds.
 TORCH_PROGRAM = """
@@ -187,14 +187,14 @@ def product_timer(product):
     return lambda: np.array([seconds(call) for call in calls])
 
 
-class Peer:
-    """`TORCH_PROGRAM` in a process of its own, which works only when asked for a step."""
+class SteppingProcess:
+    """A program that makes a step for each line of its standard input, and prints a line at its start and after each.
 
-    def __init__(self, python, config, shape):
-        arguments = json.dumps([dataclasses.asdict(config), *dataclasses.astuple(shape)])
-        self.process = subprocess.Popen(
-            [python, "-c", TORCH_PROGRAM, arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
+    In the meantime it does nothing, so that others can be measured.
+    """
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
         self._read_line()
@@ -204,7 +204,7 @@ class Peer:
         self.process.communicate()
 
     def step(self):
-        """Returns the seconds of a step."""
+        """Returns the seconds of a step, which the program prints."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         return float(self._read_line())
@@ -212,7 +212,7 @@ class Peer:
     def _read_line(self):
         line = self.process.stdout.readline()
         if not line:
-            raise errors.InputError("--torch_python: the peer has failed, see above")
+            raise errors.InputError(f"{self.process.args[0]}: the program has failed, see above")
         return line
 
 
@@ -240,7 +240,9 @@ def measure(config, shape, turns, torch_python):
         squares = [(1, size, size, size) for size in SQUARES]
         timers |= {product: product_timer(product) for product in [*products(config, shape), *squares]}
         if torch_python:
-            timers["PyTorch"] = stack.enter_context(Peer(torch_python, config, shape)).step
+            arguments = json.dumps([dataclasses.asdict(config), *dataclasses.astuple(shape)])
+            peer = SteppingProcess(torch_python, "-c", TORCH_PROGRAM, arguments)
+            timers["PyTorch"] = stack.enter_context(peer).step
         return take_turns(timers, turns)
 
 
@@ -271,13 +273,9 @@ def print_row(way, step, shape, *shares):
     print(f"{way:8s}{step:10.3f}{shape.batch_size / step:13.2f}" + "".join(f"{x:{width}.1%}" for x, width in columns))
 
 
-def read_config():
-    """The BERT of `--bert_config_file`, BERT-base cased without."""
-    return BertConfig.from_json_file(FLAGS.bert_config_file) if FLAGS.bert_config_file else BERT_BASE_CASED
-
-
 def main(_):
-    config = read_config()
+    tf.get_logger().setLevel("ERROR")  # nothing on functions that are traced for every shape
+    config = BertConfig.from_json_file(FLAGS.bert_config_file) if FLAGS.bert_config_file else BERT_BASE_CASED
     for shape in SHAPES:
         report(config, shape, measure(config, shape, FLAGS.turns, FLAGS.torch_python))
 

@@ -1,5 +1,6 @@
 """What a run shows while it goes on: speed, scalars for TensorBoard, profiles."""
 
+import contextlib
 import logging
 import time
 
@@ -54,9 +55,15 @@ class Meter:
         return scalars
 
 
+@contextlib.contextmanager
 def summary_writer(output_dir, is_chief):
+    """In the block, TensorBoard's scalars go to a file in `output_dir`; of several processes, those of the chief."""
     writer = tf.summary.create_file_writer(output_dir) if is_chief else tf.summary.create_noop_writer()
-    return writer.as_default()
+    try:
+        with writer.as_default():
+            yield
+    finally:
+        writer.close()
 
 
 def write_summary(scalars, step, prefix=""):

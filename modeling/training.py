@@ -95,7 +95,8 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
         _termination() as asked_to_stop,
         monitoring.Profiler(options, is_chief) as profiler,
     ):
-        _check_same_start(start)
+        if distribution.num_workers() > 1:
+            _check_same_start(start)
         batches = iter(trainer.distribute(make_batches, examples_seen))
         meter = monitoring.Meter(options)
         for step in range(start + 1, total + 1):

@@ -118,3 +118,18 @@ def test_says_what_is_wrong(weights, tmp_path):
     assert "model.safetensors: cannot be read" in message(directory)
     (directory / "model.safetensors").unlink()
     assert "model.safetensors: cannot be read" in message(directory)
+
+
+def test_a_run_s_checkpoint_is_not_written_over(tiny_config, tmp_path):
+    model = PretrainingModel(tiny_config)
+    model.build()
+    prefix = str(tmp_path / "model.ckpt-7")
+    checkpoint.save(prefix, checkpoint.model_variables(model))
+    (tmp_path / "bert_config.json").write_text(json.dumps(TINY))
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(InputError, match=r"model\.ckpt-7 is in there; expected another directory"):
+        convert.check_other_directory(prefix, f"{tmp_path}/link")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/bert_config.json").write_text(json.dumps(TINY | {"vocab_size": 33}))
+    with pytest.raises(InputError, match=r"word_embeddings has shape \[32, 8\], the model needs \[33, 8\]"):
+        convert.read_checkpoint(f"{tmp_path}/other", prefix)

@@ -152,15 +152,16 @@ def test_the_loss_scale_grows(tmp_path, monkeypatch):
     assert (reader.get_tensor("loss_scale"), reader.get_tensor("loss_scale_good_steps")) == (2.0**17, 4)
 
 
-@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_half_precision_trains_as_well(tmp_path, precision):
+@pytest.mark.parametrize(("precision", "devices", "xla"), [("mixed_float16", 2, True), ("mixed_bfloat16", 1, False)])
+def test_half_precision_trains_as_well(tmp_path, precision, devices, xla):
     options = {"num_train_steps": 200, "learning_rate": 3e-3}
     expected, _ = run(tmp_path / "full", **options)
-    losses, copies = run(tmp_path / "half", precision=precision, **options)
+    strategy = mirrored(devices) if devices > 1 else None
+    losses, copies = run(tmp_path / "half", strategy, precision, xla=xla, **options)
     assert np.mean(expected[-10:]) < 0.9 * np.mean(expected[:10])
     assert np.mean(losses[-10:]) == pytest.approx(np.mean(expected[-10:]), rel=0.02)
     assert losses != expected
-    assert {copy.dtype for (copy,) in copies.values()} == {np.dtype("float32")}
+    assert {copy.dtype for (copy, *_) in copies.values()} == {np.dtype("float32")}
 
 
 def test_goes_on_with_another_precision_and_number_of_devices(tmp_path, one_device):

@@ -182,6 +182,24 @@ def test_a_signal_to_one_worker_stops_both_at_the_same_step(repository, director
     check_checkpoint(tmp_path, expected)
 
 
+def test_fine_tuning_on_two_workers(repository, sample_model, tmp_path):
+    command = [
+        *(sys.executable, "run_ner.py", "--do_train", "--do_predict", "--data_dir=samples/ner", *sample_model),
+        *(f"--output_dir={tmp_path}", "--max_seq_length=64", "--num_train_epochs=1", "--train_batch_size=8"),
+        *("--distribution_strategy=multi_worker_mirrored", "--gradient_accumulation_steps=2"),
+        "--precision=mixed_bfloat16",
+    ]
+    processes = [
+        subprocess.Popen(command, cwd=repository, env={**os.environ, **more}, stderr=subprocess.PIPE, text=True)
+        for more in by_tf_config()
+    ]
+    logs = finish(processes)
+    assert [process.returncode for process in processes] == [0, 0], logs
+    assert "trained; the chief goes on alone" in logs[1]
+    sentences = (repository / "samples/ner/test.tsv").read_text().rstrip().count("\n\n") + 1
+    assert (tmp_path / "token_test.txt").read_text().count("[CLS]") == sentences
+
+
 def test_slurm_names_the_workers():
     variables = {
         "SLURM_JOB_ID": "1234567",
