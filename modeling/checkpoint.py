@@ -293,7 +293,8 @@ class StepWriter:
           InputError: the one before could not be written.
         """
         self.wait()
-        tensors = {name: np.array(tf.convert_to_tensor(variable)) for name, variable in variables.items()}
+        with tf.device("CPU"):  # from a GPU a copy; on the CPU none, as an update leaves a tensor that was read alone
+            tensors = {name: tf.identity(tf.convert_to_tensor(variable)) for name, variable in variables.items()}
         tensors[GLOBAL_STEP], tensors[EXAMPLES_SEEN] = np.int64(step), np.int64(examples_seen)
         self.unfinished = self.executor.submit(self._write, step, tensors)
 

@@ -127,7 +127,10 @@ def _tpu_strategy(name):
 def is_chief():
     """Whether this process writes the files: one of all workers does."""
     resolver = _resolver()
-    return resolver is None or resolver.task_type == "chief" or (resolver.task_type, resolver.task_id) == ("worker", 0)
+    if resolver is None:
+        return True
+    first = ("chief" if "chief" in resolver.cluster_spec().jobs else "worker", 0)
+    return (resolver.task_type, resolver.task_id) == first
 
 
 def leave_to_chief():
