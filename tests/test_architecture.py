@@ -9,6 +9,7 @@ ALLOWED = {
     "modeling": {"modeling", "common"},
     "data_prep": {"data_prep", "common"},
     "biocodes": set(),
+    "reproduction": {"reproduction", "biocodes", "data_prep", "common"},
 }
 
 
