@@ -3,6 +3,8 @@
 A script brings what is its own: how it reads a data set, its model, its loss and what it does with the output.
 """
 
+import hashlib
+import json
 import math
 import os
 
@@ -19,6 +21,7 @@ from modeling.training import TrainingOptions, length_multiple, run_batches, tra
 
 TRAINING_WINDOW = 16  # batches formed together from records of similar length
 PREDICTION_WINDOW = 256
+BEGINNING_FILE = "initial_weights.json"  # of a training, in its output directory
 
 
 def set_up(values):
@@ -73,7 +76,29 @@ def check_labels(labels, output_dir, init_checkpoint=None):
         )
 
 
-def fine_tune(model, loss_fn, data, num_examples, output_dir, values, new_weights):
+def num_steps(num_examples, batch_size, num_epochs):
+    """Training steps of so many passes over the data, the last batch left out where it is not full."""
+    return int(num_examples / batch_size * num_epochs)
+
+
+def epoch_ends(num_examples, batch_size, num_epochs):
+    """The steps at which epochs end, as a dict from step to epoch; an epoch that adds no full batch is left out."""
+    ends = {num_steps(num_examples, batch_size, epoch): epoch for epoch in range(int(num_epochs), 0, -1)}
+    return {step: epoch for step, epoch in sorted(ends.items()) if step}
+
+
+def fine_tune(
+    model,
+    loss_fn,
+    data,
+    num_examples,
+    output_dir,
+    values,
+    new_weights,
+    num_train_epochs=None,
+    evaluate_at=(),
+    evaluate=None,
+):
     """Trains from `--init_checkpoint`, or goes on from the newest checkpoint in the output directory.
 
     Args:
@@ -84,27 +109,34 @@ def fine_tune(model, loss_fn, data, num_examples, output_dir, values, new_weight
       output_dir: of checkpoints.
       values: the flags.
       new_weights: prefixes of the variables that the initial checkpoint may lack, those of the head.
+      num_train_epochs: in place of the flag.
+      evaluate_at: steps after which to evaluate.
+      evaluate: as for `modeling.training.train`.
 
     Returns:
       The step that was reached.
 
     Raises:
-      InputError: too few examples for a step, or no record.
+      InputError: too few examples for a step, no record, or a directory in which another training began.
     """
-    num_train_steps = int(num_examples / values.train_batch_size * values.num_train_epochs)
+    num_epochs = num_train_epochs or values.num_train_epochs
+    num_train_steps = num_steps(num_examples, values.train_batch_size, num_epochs)
     if num_train_steps < 1 or not data.count:
         raise InputError(
             f"{data.path}: {num_examples} examples, {data.count} records with text in them, make no step of "
             f"{values.train_batch_size}; expected more data, "
             "more --num_train_epochs or a smaller --train_batch_size"
         )
+    loaded = ()
     if values.init_checkpoint:
-        checkpoint.load_weights(model, values.init_checkpoint, optional=new_weights)
+        loaded, _, _ = checkpoint.load_weights(model, values.init_checkpoint, optional=new_weights)
+    check_beginning(model, loaded, output_dir, values.init_checkpoint, values.seed)
     options = TrainingOptions(
         output_dir=output_dir,
         num_train_steps=num_train_steps,
         num_warmup_steps=int(num_train_steps * values.warmup_proportion),
         xla=use_xla(values.xla),
+        evaluate_at=evaluate_at,
         **shared_flags.training_values(values),
     )
     padding = records.Padding(
@@ -116,8 +148,48 @@ def fine_tune(model, loss_fn, data, num_examples, output_dir, values, new_weight
         return records.training_batches([data], batch_size, options.seed, start, padding, share)
 
     with records.naming_bad_records([data.path], data.features):
-        global_step, _ = train(model, loss_fn, losses.count_examples, make_batches, options)
+        global_step, _ = train(model, loss_fn, losses.count_examples, make_batches, options, evaluate)
     return global_step
+
+
+def check_beginning(model, loaded, output_dir, init_checkpoint, seed):
+    """Notes in the output directory what a training begins from, or holds it against the note if it goes on.
+
+    What counts are the weights of the initial checkpoint, not where it lies. A directory with checkpoints and without
+    the note was made before there were notes, and passes.
+
+    Args:
+      model: with the weights of the initial checkpoint.
+      loaded: names of these.
+      output_dir: where the training begins, or goes on if it has a checkpoint.
+      init_checkpoint: the flag, or None.
+      seed: int, of all that is random.
+
+    Raises:
+      InputError: the training in there began from others.
+    """
+    path = os.path.join(output_dir, BEGINNING_FILE)
+    variables = checkpoint.model_variables(model)
+    digest = hashlib.sha256()
+    for name in sorted(loaded):
+        digest.update(name.encode())
+        digest.update(variables[name].numpy())
+    now = {"init_checkpoint": init_checkpoint, "sha256": digest.hexdigest(), "seed": seed}
+    if not checkpoint.newest(output_dir):
+        if distribution.is_chief():
+            files.write_lines(path, [json.dumps(now, indent=1)])
+    elif os.path.exists(path):
+        before = files.read_json(path, "what the training began from")
+        if before["sha256"] != now["sha256"]:
+            raise InputError(
+                f"--init_checkpoint={init_checkpoint or ''}: other weights than those from which the training in "
+                f"{output_dir} began, --init_checkpoint={before['init_checkpoint'] or ''}; use a new --output_dir"
+            )
+        if before["seed"] != seed:
+            raise InputError(
+                f"--seed={seed}: the training in {output_dir} began with --seed={before['seed']}; "
+                "use a new --output_dir"
+            )
 
 
 def run_on_records(function, data, batch_size, pad_to, title):

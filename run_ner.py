@@ -8,6 +8,10 @@
 reads `train_dev.tsv`, `devel.tsv` and `test.tsv` of `--data_dir` and writes `eval_results.txt`,
 `token_test.txt`, `label_test.txt` and checkpoints. Expected with BioBERT v1.1 on NCBI-disease: entity F1
 89.71 in the paper (table 6), 87.70 after 10 epochs in the original's README.
+
+With `--select_best_on_dev`, it trains on `train.tsv` in `selection/` of the output directory, keeps the weights of the
+epoch with the best entity F1 on `devel.tsv`, and uses these; with `--retrain_on_train_dev`, it trains from the start
+for as many epochs, on `train_dev.tsv`, in `retraining/`. The weights chosen are the checkpoint of the output directory.
 """
 
 import dataclasses
@@ -17,6 +21,7 @@ import os
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
 
 # isort: split
+import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
@@ -27,12 +32,13 @@ from common import errors, files
 from common import flags as shared_flags
 from data_prep import label_map, ner, records
 from data_prep.tokenization import FullTokenizer
-from modeling import checkpoint, distribution, losses
+from modeling import checkpoint, distribution, losses, selection
 from modeling.heads import TokenClassifier
 
 FLAGS = flags.FLAGS
 
 NEW_WEIGHTS = ("output_", "bert/pooler/")  # of the head, and of the pooler, which it does not read
+SELECTION, RETRAINING = "selection", "retraining"  # directories of the trainings behind the output directory's model
 
 
 def define_flags():
@@ -44,6 +50,16 @@ def define_flags():
     shared_flags.define_tpu_flags()
     flags.DEFINE_string("task_name", "NER", "Only NER.")
     flags.DEFINE_bool("do_train", True, "Train on train_dev.tsv.")
+    flags.DEFINE_bool(
+        "select_best_on_dev",
+        False,
+        "Train on train.tsv alone and use the weights of the epoch with the best entity F1 on devel.tsv.",
+    )
+    flags.DEFINE_bool(
+        "retrain_on_train_dev",
+        False,
+        "With --select_best_on_dev: then train from the start on train_dev.tsv, for as many epochs as were best.",
+    )
     flags.DEFINE_bool("do_eval", False, "Evaluate on devel.tsv.")
     flags.DEFINE_bool("do_predict", True, "Label and evaluate test.tsv.")
     flags.DEFINE_enum(
@@ -76,34 +92,147 @@ class Split:
 
 
 def main(_):
-    if FLAGS.task_name.lower() != "ner":
-        raise errors.InputError(f"--task_name={FLAGS.task_name}: expected NER")
-    if not (FLAGS.do_train or FLAGS.do_eval or FLAGS.do_predict):
-        raise errors.InputError("nothing to do: expected --do_train, --do_eval or --do_predict")
+    check_flags(FLAGS)
     config, tokenizer = fine_tuning.set_up(FLAGS)
 
     # All data is read before the training, so that a fault in it is found now.
-    train_sentences = ner.read_training_sentences(FLAGS.data_dir) if FLAGS.do_train else None
-    labels = choose_labels(train_sentences, FLAGS.data_dir, FLAGS.output_dir, FLAGS.init_checkpoint)
+    training = read_training_data(FLAGS) if FLAGS.do_train else None
+    labels = choose_labels(training, FLAGS.data_dir, FLAGS.output_dir, FLAGS.init_checkpoint)
     sentences = read_splits(FLAGS.data_dir, labels, eval=FLAGS.do_eval, predict=FLAGS.do_predict)
     truncate, pad_to = FLAGS.long_sentences == "truncate", fine_tuning.padded_length(FLAGS)
     encoding = Encoding(tokenizer, labels, FLAGS.max_seq_length, truncate, pad_to)
 
-    model = TokenClassifier(config, len(labels))
-    model.build()
+    def new_model():
+        """With the same initial weights every time."""
+        keras.utils.set_random_seed(FLAGS.seed)
+        model = TokenClassifier(config, len(labels))
+        model.build()
+        return model
+
     if FLAGS.do_train:
-        split = prepare(train_sentences, "train", encoding, FLAGS.output_dir)
-        label_map.write(FLAGS.output_dir, labels)
-        global_step = fine_tuning.fine_tune(
-            model, token_loss_fn(encoding), split.data, split.data.count, FLAGS.output_dir, FLAGS, NEW_WEIGHTS
-        )
+        if FLAGS.select_best_on_dev:
+            model, global_step = train_and_select(new_model, training, encoding, FLAGS.output_dir, FLAGS)
+        else:
+            model, global_step = train(new_model, training["train_dev"], encoding, FLAGS.output_dir, FLAGS)
         distribution.leave_to_chief()
     else:
+        model = new_model()
         global_step = checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
     for name, batch_size in [("eval", FLAGS.eval_batch_size), ("predict", FLAGS.predict_batch_size)]:
         if name in sentences:
             split = prepare(sentences[name], name, encoding, FLAGS.output_dir)
             evaluate(model, split, name, encoding, batch_size, global_step, FLAGS.output_dir)
+
+
+def check_flags(values):
+    """Raises `InputError` if the flags do not go together, or not with what the output directory holds."""
+    if values.task_name.lower() != "ner":
+        raise errors.InputError(f"--task_name={values.task_name}: expected NER")
+    if not (values.do_train or values.do_eval or values.do_predict):
+        raise errors.InputError("nothing to do: expected --do_train, --do_eval or --do_predict")
+    if values.retrain_on_train_dev and not values.select_best_on_dev:
+        raise errors.InputError("--retrain_on_train_dev: expected --select_best_on_dev with it")
+    if values.retrain_on_train_dev and values.distribution_strategy == "multi_worker_mirrored":
+        raise errors.InputError(
+            "--retrain_on_train_dev: not with several workers; expected a second command without "
+            "--select_best_on_dev, with the best number as --num_train_epochs"
+        )
+    if values.select_best_on_dev and (values.num_train_epochs < 1 or values.num_train_epochs % 1):
+        raise errors.InputError(
+            f"--num_train_epochs={values.num_train_epochs:g}: expected a whole number with --select_best_on_dev"
+        )
+    if values.do_train:
+        selected = os.path.isdir(os.path.join(values.output_dir, SELECTION))
+        if selected != values.select_best_on_dev and (selected or checkpoint.newest(values.output_dir)):
+            raise errors.InputError(
+                f"--select_best_on_dev={str(values.select_best_on_dev).lower()}: the model in {values.output_dir} was "
+                "trained the other way; use a new --output_dir"
+            )
+
+
+def read_training_data(values):
+    """The sentences to train on and to score epochs on, by file."""
+    training = {}
+    if values.select_best_on_dev:
+        for name in ("train", "devel"):
+            training[name] = ner.read_sentences(os.path.join(values.data_dir, f"{name}.tsv"))
+    if values.retrain_on_train_dev or not values.select_best_on_dev:
+        training["train_dev"] = ner.read_training_sentences(values.data_dir)
+    return training
+
+
+def train(new_model, sentences, encoding, output_dir, values, num_train_epochs=None):
+    """Trains a model, or goes on, in a directory; the number of epochs is the flag's if none is given.
+
+    Returns:
+      The model and the step that was reached.
+    """
+    begin(output_dir, encoding.labels)
+    data = prepare(sentences, "train", encoding, output_dir).data
+    model, loss_fn = new_model(), token_loss_fn(encoding)
+    return model, fine_tuning.fine_tune(
+        model, loss_fn, data, data.count, output_dir, values, NEW_WEIGHTS, num_train_epochs
+    )
+
+
+def train_and_select(new_model, training, encoding, output_dir, values):
+    """Trains with `--select_best_on_dev`, and writes the weights that come of it as the output directory's checkpoint.
+
+    Args:
+      new_model: from nothing to a built model, always of the same weights.
+      training: as of `read_training_data`.
+      encoding: `Encoding`.
+      output_dir: path.
+      values: the flags.
+
+    Returns:
+      The model and the step of its weights.
+    """
+    model, best = select_epoch(new_model, training, encoding, os.path.join(output_dir, SELECTION), values)
+    global_step = best.step
+    if values.retrain_on_train_dev:
+        directory = os.path.join(output_dir, RETRAINING)
+        model, global_step = train(new_model, training["train_dev"], encoding, directory, values, best.epoch)
+    label_map.write(output_dir, encoding.labels)
+    selection.write_weights(output_dir, global_step, checkpoint.model_variables(model))
+    selection.keep_only(output_dir, [global_step])
+    return model, global_step
+
+
+def select_epoch(new_model, training, encoding, directory, values):
+    """Trains on train.tsv in a directory and scores each epoch on devel.tsv; returns the best weights and `Epoch`."""
+    begin(directory, encoding.labels)
+    data = prepare(training["train"], "train", encoding, directory).data
+    devel = prepare(training["devel"], "eval", encoding, directory)
+    ends = fine_tuning.epoch_ends(data.count, values.train_batch_size, values.num_train_epochs)
+    selected = selection.Selection(directory, ends)
+    model, loss_fn = new_model(), token_loss_fn(encoding)
+    label_batch = tf.function(label_fn(model, encoding))  # traced once, not once an epoch
+
+    def score(step):
+        merged, metrics = predict(label_batch, devel, "eval", encoding, values.eval_batch_size)
+        entities = entity_scores(devel, merged, encoding.labels)
+        scores = {name: getattr(entities, name) for name in ("precision", "recall", "f1")}
+        scores["loss"] = float(metrics["loss"])
+        selected.add(step, scores, checkpoint.model_variables(model))
+        return scores
+
+    fine_tuning.fine_tune(
+        model, loss_fn, data, data.count, directory, values, NEW_WEIGHTS, evaluate_at=ends, evaluate=score
+    )
+    distribution.leave_to_chief()
+    checkpoint.load_weights(model, selected.finish())
+    label_map.write(os.path.join(directory, selection.BEST), encoding.labels)
+    table = selection.format_table(selected.epochs)
+    print("***** entity-level results on devel.tsv by epoch *****", table, sep="\n", flush=True)
+    return model, selected.best()
+
+
+def begin(directory, labels):
+    """Makes a directory to train in, or to go on in; notes the labels."""
+    files.make_directory(directory)
+    fine_tuning.check_labels(labels, directory)
+    label_map.write(directory, labels)
 
 
 def read_splits(data_dir, labels, eval, predict):
@@ -116,16 +245,14 @@ def read_splits(data_dir, labels, eval, predict):
     }
 
 
-def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
+def choose_labels(training, data_dir, output_dir, init_checkpoint):
     """The labels of the model, in the order of its outputs.
 
     In this order: 1. when training, those of the training data; 2. those written beside the checkpoint
     that is used; 3. those of whatever the data directory holds.
     """
-    if train_sentences is not None:
-        labels = ner.make_label_list(train_sentences)
-        fine_tuning.check_labels(labels, output_dir)
-        return labels
+    if training:
+        return ner.make_label_list([sentence for part in training.values() for sentence in part])
     if written := fine_tuning.labels_of_checkpoint(output_dir, init_checkpoint, ner.REQUIRED_LABELS):
         return written
     paths = [os.path.join(data_dir, f"{name}.tsv") for name in ("train_dev", "train", "devel", "test")]
@@ -160,15 +287,12 @@ def loss_weights(features, encoding):
 
 def evaluate(model, split, name, encoding, batch_size, global_step, output_dir):
     """Labels a split, reports token-level and entity-level scores, and writes the result files."""
-    merged, metrics = predict(model, split, name, encoding, batch_size)
+    merged, metrics = predict(label_fn(model, encoding), split, name, encoding, batch_size)
     metrics["global_step"] = global_step
     lines = [f"{key} = {metrics[key]}" for key in sorted(metrics)]
     print(f"***** {name}: token-level results *****", *lines, sep="\n")
 
-    word_labels = [
-        ner.word_labels(*parts, encoding.labels) for parts in zip(split.sentences, split.pieces, merged, strict=True)
-    ]
-    report = conlleval.format_report(conlleval.evaluate(scored_rows(split.sentences, word_labels)))
+    report = conlleval.format_report(entity_scores(split, merged, encoding.labels))
     print(f"***** {name}: entity-level results *****", report, sep="\n", flush=True)
 
     if name == "eval":
@@ -178,8 +302,8 @@ def evaluate(model, split, name, encoding, batch_size, global_step, output_dir):
     files.write_lines(os.path.join(output_dir, f"{name}_entity_results.txt"), [report.rstrip("\n")])
 
 
-def predict(model, split, name, encoding, batch_size):
-    """Predicts label indices, `[CLS]`, pieces, `[SEP]` of each sentence; and the original's token-level metrics."""
+def label_fn(model, encoding):
+    """The function with which `predict` labels a batch."""
 
     def label_batch(features):
         logits = model(features)
@@ -194,6 +318,11 @@ def predict(model, split, name, encoding, batch_size):
             "loss": losses.token_loss(logits, features["label_ids"], weights),
         }
 
+    return label_batch
+
+
+def predict(label_batch, split, name, encoding, batch_size):
+    """Predicts label indices, `[CLS]`, pieces, `[SEP]` of each sentence; and the original's token-level metrics."""
     predictions = [None] * len(split.windows)
     confusion = np.zeros([len(encoding.labels)] * 2, np.int64)
     losses_of_batches = []
@@ -226,6 +355,12 @@ def token_scores(confusion, labels):
     recall = hits / np.maximum(confusion.sum(axis=1)[entity], 1)
     f1 = 2 * precision * recall / np.where(hits, precision + recall, 1)
     return {"eval_precision": precision.mean(), "eval_recall": recall.mean(), "eval_f": f1.mean()}
+
+
+def entity_scores(split, merged, labels):
+    """The CoNLL scores of predicted pieces, a `conlleval.Scores`."""
+    parts = zip(split.sentences, split.pieces, merged, strict=True)
+    return conlleval.evaluate(scored_rows(split.sentences, [ner.word_labels(*each, labels) for each in parts]))
 
 
 def scored_rows(sentences, word_labels):

@@ -87,7 +87,7 @@ def main(_):
             num_train_steps=FLAGS.num_train_steps,
             num_warmup_steps=FLAGS.num_warmup_steps,
             xla=use_xla(FLAGS.xla),
-            evaluate_every=FLAGS.eval_every,
+            evaluate_at=range(0, FLAGS.num_train_steps + 1, FLAGS.eval_every) if FLAGS.eval_every else (),
             flops_per_example=flops.training(config, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq),
             peak_flops=FLAGS.peak_tflops and FLAGS.peak_tflops * 1e12,
             **shared_flags.training_values(FLAGS),
@@ -144,7 +144,9 @@ def pretrain(model, input_files, features, options, evaluate_model):
         return records.training_batches(data, batch_size, options.seed, start, share=share)
 
     with records.naming_bad_records(input_files, features):
-        global_step, _ = train(model, pretraining_loss, count_masked, make_batches, options, evaluate_model)
+        global_step, _ = train(
+            model, pretraining_loss, count_masked, make_batches, options, evaluate=lambda _: evaluate_model()
+        )
     return global_step
 
 

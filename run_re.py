@@ -96,7 +96,6 @@ def main(_):
     results = []
     for splits, output_dir in zip(data, output_dirs, strict=True):
         logging.info("%s: labels %s", output_dir, ", ".join(task.labels))
-        keras.backend.clear_session()
         keras.utils.set_random_seed(FLAGS.seed)  # so that a fold alone gives the same
         model = SequenceClassifier(config, len(task.labels))
         model.build()

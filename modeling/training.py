@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import signal
+from collections.abc import Container
 
 import numpy as np
 import tensorflow as tf
@@ -32,7 +33,7 @@ class TrainingOptions:
     seed: int = 12345  # of dropout and of the order of the data
     xla: bool = False  # compile the forward and backward pass, once a shape
     recompute_grad: bool = False  # keep the output of each layer alone, and compute what is in it twice
-    evaluate_every: int = 0  # steps; 0: never
+    evaluate_at: Container = ()  # the steps after which to evaluate: a range, a set, ...
     profile_steps: tuple | None = None  # the first and the last to profile
     flops_per_example: float | None = None  # in training; with
     peak_flops: float | None = None  # of a device, a second: the utilization is reported
@@ -69,7 +70,8 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
       make_batches: from `(start, batch_size, worker, num_workers)` to an endless `tf.data.Dataset` of batches
         of this worker, that begins after `start` examples of its own.
       options: `TrainingOptions`.
-      evaluate: from nothing to a dict of numbers, called every `options.evaluate_every` steps.
+      evaluate: from the step to a dict of numbers, called in the chief after each of `options.evaluate_at`. By then
+        all checkpoints of earlier steps are on disk, and none of this one: a run that is killed evaluates it again.
 
     Returns:
       The step that was reached, and the loss of each step that was run, a list.
@@ -113,12 +115,13 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
             bar.update()
             if step % SUMMARY_EVERY == 0 or step == total:
                 monitoring.write_summary(scalars, step)
+            if is_chief and step in options.evaluate_at:
+                trainer.writer.wait()
+                monitoring.report_evaluation(evaluate(step), step)
             if is_chief and (step % options.save_checkpoints_steps == 0 or step == total or must_stop):
                 trainer.save(step, examples_seen + (step - start) * options.batch_size)
             if must_stop:
                 break
-            if is_chief and options.evaluate_every and step % options.evaluate_every == 0:
-                monitoring.report_evaluation(evaluate(), step)
     if must_stop:
         raise StoppedError(f"stopped as told at step {step} of {total}; the same command goes on from there")
     return total, losses

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.metrics import precision_recall_fscore_support
 
 import run_re
@@ -180,6 +181,7 @@ def cross_validation(folds, sample_model, output, *flags):
         "--train_batch_size=16",
         "--max_seq_length=32",
         "--save_checkpoints_steps=4",
+        "--precision=mixed_float16",
         *flags,
     ]
 
@@ -206,6 +208,8 @@ def test_cross_validation_goes_on_after_a_kill(folds, sample_model, run_script, 
     assert f"resuming from {tmp_path}/2/model.ckpt-" in result.stderr
     assert "dev.tsv: empty" in result.stderr
     assert not (tmp_path / "1/eval_results.txt").exists()
+    for fold in "123":  # all in the same precision
+        assert tf.train.load_checkpoint(str(tmp_path / fold / "model.ckpt-8")).has_tensor("loss_scale")
 
     # A fold alone, never stopped, is the same.
     alone = run_script(*cross_validation(folds / "2", sample_model, tmp_path / "alone"))

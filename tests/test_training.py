@@ -1,13 +1,14 @@
-"""The training loop: exact resume, non-finite losses, foreign output directories."""
+"""The training loop: exact resume, evaluation, non-finite losses, foreign output directories."""
 
+import contextlib
 import functools
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.errors import InputError
-from modeling import checkpoint
+from common.errors import InputError, StoppedError
+from modeling import checkpoint, training
 from modeling.config import BertConfig
 from modeling.heads import TokenClassifier
 from modeling.losses import count_examples, token_loss
@@ -100,14 +101,84 @@ def test_an_output_directory_of_another_model_is_refused(tmp_path):
     assert checkpoint.newest(tmp_path).endswith("model.ckpt-12")
 
 
-def test_tensorboard_scalars_are_written(tmp_path):
-    train(new_model(), loss_fn, count_examples, batches, options(tmp_path))
-    (events,) = tmp_path.glob("events.out.tfevents.*")
-    tags = {
+def scalars(directory):
+    """What TensorBoard shows: pairs of name and step."""
+    (events,) = directory.glob("events.out.tfevents.*")
+    return {
         (value.tag, event.step)
         for record in tf.data.TFRecordDataset(str(events))
         for event in [tf.compat.v1.Event.FromString(record.numpy())]
         for value in event.summary.value
     }
+
+
+def newest_step(directory):
+    newest = checkpoint.newest(directory)
+    return checkpoint.global_step(newest) if newest else 0
+
+
+def test_evaluates_at_steps_when_the_checkpoints_before_are_on_disk_and_that_of_the_step_is_not(tmp_path):
+    found = []
+
+    def evaluate(step):
+        found.append((step, newest_step(tmp_path)))
+        return {"f1": step / 4}
+
+    train(new_model(), loss_fn, count_examples, batches, options(tmp_path, evaluate_at={5, 6, 10, 12, 14}), evaluate)
+    assert found == [(5, 0), (6, 5), (10, 5), (12, 10)]
+    assert {(tag, step) for tag, step in scalars(tmp_path) if tag.startswith("eval/")} == {
+        ("eval/f1", step) for step in (5, 6, 10, 12)
+    }
+
+
+def test_evaluation_changes_nothing_in_the_training(tmp_path):
+    model = new_model()
+
+    def evaluate(_):
+        return {"f1": float(tf.reduce_sum(model(next(iter(batches(0, 4, 0, 1)))))[()])}
+
+    _, with_it = train(model, loss_fn, count_examples, batches, options(tmp_path / "a", evaluate_at={3, 7}), evaluate)
+    _, without = train(new_model(), loss_fn, count_examples, batches, options(tmp_path / "b"))
+    assert with_it == without
+
+
+def test_a_run_that_is_told_to_stop_evaluates_that_step_first(tmp_path, monkeypatch):
+    @contextlib.contextmanager
+    def told_at_step_3():
+        asked = iter([False, False, True])
+        yield lambda: next(asked)
+
+    monkeypatch.setattr(training, "_termination", told_at_step_3)
+    found = []
+    with pytest.raises(StoppedError, match="step 3 of 12"):
+        train(
+            new_model(),
+            loss_fn,
+            count_examples,
+            batches,
+            options(tmp_path, evaluate_at={3}),
+            lambda step: found.append((step, newest_step(tmp_path))) or {},
+        )
+    assert found == [(3, 0)]
+    assert newest_step(tmp_path) == 3
+
+
+def test_a_run_that_fails_in_an_evaluation_evaluates_again(tmp_path):
+    found = []
+
+    def evaluate(step):
+        found.append(step)
+        if found.count(10) == 1 and step == 10:
+            raise KeyboardInterrupt
+        return {}
+
+    for expected in (pytest.raises(KeyboardInterrupt), contextlib.nullcontext()):
+        with expected:
+            train(new_model(), loss_fn, count_examples, batches, options(tmp_path, evaluate_at={4, 8, 10}), evaluate)
+    assert found == [4, 8, 10, 8, 10]  # from the checkpoint of step 5
+
+
+def test_tensorboard_scalars_are_written(tmp_path):
+    train(new_model(), loss_fn, count_examples, batches, options(tmp_path))
     names = ("loss", "learning_rate", "global_norm", "tokens_per_second")
-    assert tags == {(name, step) for name in names for step in (10, 12)}
+    assert scalars(tmp_path) == {(name, step) for name in names for step in (10, 12)}

@@ -1,0 +1,113 @@
+"""Where epochs end, and trainings that begin from other weights in the same directory."""
+
+import json
+
+import numpy as np
+import pytest
+
+import fine_tuning
+from common.errors import InputError
+from modeling import checkpoint
+from modeling.config import BertConfig
+from modeling.heads import SequenceClassifier
+from tests.conftest import TINY
+
+
+@pytest.mark.parametrize(
+    ("examples", "batch_size", "epochs", "ends"),
+    [
+        (40, 16, 4.0, {2: 1, 5: 2, 7: 3, 10: 4}),
+        (64, 16, 3.0, {4: 1, 8: 2, 12: 3}),
+        (10, 32, 5.0, {1: 4}),  # a third of a batch each: the fourth epoch fills the first
+        (5424, 10, 50.0, None),
+        (1111, 7, 100.0, None),
+    ],
+)
+def test_epochs_end_where_the_training_of_so_many_would(examples, batch_size, epochs, ends):
+    found = fine_tuning.epoch_ends(examples, batch_size, epochs)
+    assert max(found) == int(examples / batch_size * epochs)  # the last step, as the original computes it
+    if ends:
+        assert found == ends
+    else:
+        assert list(found.values()) == list(range(1, int(epochs) + 1))
+        assert list(found) == sorted(found)
+
+
+@pytest.fixture
+def begin(tmp_path):
+    """Begins a training in the directory `run`, or goes on there, with the weights of a checkpoint."""
+
+    def new_model(value):
+        model = SequenceClassifier(BertConfig.from_dict(TINY), 2)
+        model.build()
+        for variable in model.variables:
+            variable.assign(np.full(variable.shape, value))
+        return model
+
+    def run(init_checkpoint, value, seed=1, new_weights=("output_",)):
+        if init_checkpoint and not (tmp_path / f"{init_checkpoint}.index").exists():
+            variables = checkpoint.model_variables(new_model(value))
+            checkpoint.save(str(tmp_path / init_checkpoint), {n: v for n, v in variables.items() if "bert/" in n})
+        (tmp_path / "run").mkdir(exist_ok=True)
+        path = init_checkpoint and str(tmp_path / init_checkpoint)
+        model = new_model(0.5)
+        loaded = checkpoint.load_weights(model, path, new_weights)[0] if path else ()
+        fine_tuning.check_beginning(model, loaded, str(tmp_path / "run"), path, seed)
+
+    return run
+
+
+def reach_checkpoint(tmp_path):
+    checkpoint.save(str(tmp_path / "run/model.ckpt-5"), {"global_step": np.int64(5)})
+
+
+def test_the_same_weights_pass_wherever_they_lie(begin, tmp_path):
+    begin("a.ckpt", 0.1)
+    before = (tmp_path / "run/initial_weights.json").read_bytes()
+    reach_checkpoint(tmp_path)
+    begin("a.ckpt", 0.1)
+    begin("copy_of_a.ckpt", 0.1)
+    assert (tmp_path / "run/initial_weights.json").read_bytes() == before
+    assert json.loads(before)["init_checkpoint"] == str(tmp_path / "a.ckpt")
+
+
+def test_other_weights_are_refused(begin, tmp_path):
+    begin("a.ckpt", 0.1)
+    reach_checkpoint(tmp_path)
+    a, b = tmp_path / "a.ckpt", tmp_path / "b.ckpt"
+    expected = f"--init_checkpoint={b}: other weights than .*{tmp_path}/run began, --init_checkpoint={a}; use a new"
+    with pytest.raises(InputError, match=expected):
+        begin("b.ckpt", 0.2)
+    with pytest.raises(InputError, match=f"--init_checkpoint=: other weights than .*, --init_checkpoint={a}; use"):
+        begin(None, 0.1)
+    with pytest.raises(InputError, match="--seed=2: the training in .* began with --seed=1; use a new --output_dir"):
+        begin("a.ckpt", 0.1, seed=2)
+
+
+def test_weights_that_were_replaced_in_place_are_refused(begin, tmp_path):
+    begin("a.ckpt", 0.1)
+    reach_checkpoint(tmp_path)
+    (tmp_path / "a.ckpt.index").unlink()
+    with pytest.raises(InputError, match="a.ckpt: other weights"):
+        begin("a.ckpt", np.nextafter(np.float32(0.1), np.float32(1)))
+
+
+def test_random_weights_are_told_apart_by_their_seed(begin, tmp_path):
+    begin(None, 0)
+    reach_checkpoint(tmp_path)
+    begin(None, 0)
+    with pytest.raises(InputError, match="--seed=0: .* began with --seed=1"):
+        begin(None, 0, seed=0)
+    with pytest.raises(InputError, match="a.ckpt: other weights than .* --init_checkpoint=; use"):
+        begin("a.ckpt", 0.1)
+
+
+def test_directories_without_a_note_or_without_a_checkpoint_pass(begin, tmp_path):
+    begin("a.ckpt", 0.1)
+    begin("b.ckpt", 0.2)  # the first was stopped before anything was written that this would go on from
+    reach_checkpoint(tmp_path)
+    with pytest.raises(InputError, match="a.ckpt: other weights"):
+        begin("a.ckpt", 0.1)
+    (tmp_path / "run/initial_weights.json").unlink()  # as if made before there were notes
+    begin("a.ckpt", 0.1)
+    assert not (tmp_path / "run/initial_weights.json").exists()
