@@ -27,7 +27,7 @@ $(VENV)/.installed: setup.cfg
 	  { echo "error: no Python 3.10 to 3.13, which TensorFlow 2.21 needs: make PYTHON=/path/to/python3"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --editable .
+	$(BIN)/python -m pip install --editable '.[report]'
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

@@ -298,8 +298,8 @@ _REGISTRATIONS = (
             "get ChemProt_Corpus.zip at https://biocreative.bioinformatics.udel.edu/news/corpora/"
             "chemprot-corpus-biocreative-vi/ and unpack it and the archives in it",
             "python -m data_prep.relation_corpus --input_format=chemprot --mask_others makes train.tsv of the training "
-            "set and, with --output_format=test, test.tsv of the test set",
-            "put train.tsv and test.tsv into {target}",
+            "set, dev.tsv of the development set and, with --output_format=test, test.tsv of the test set",
+            "put train.tsv, dev.tsv and test.tsv into {target}",
         ),
         ("train.tsv", "test.tsv"),
         check_relations,

@@ -1,25 +1,44 @@
 """Draws the losses of a pre-training run from its TensorBoard events.
 
-    python scripts/plot_pretraining.py OUTPUT_DIR curve.png
+    python -m reproduction.losses OUTPUT_DIR PICTURE
 
-needs matplotlib: pip install '.[plot]'.
+writes PICTURE.png and PICTURE.svg. Needs matplotlib: pip install '.[report]'.
 """
 
 import pathlib
-import sys
 
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
 
 # isort: split
-import matplotlib.pyplot as plt
 import tensorflow as tf
 
-PANELS = {
+from common import errors
+from reproduction import figures
+
+TITLES = {
     "masked_lm_loss": "Masked language model loss",
     "next_sentence_loss": "Next sentence loss",
     "learning_rate": "Learning rate",
 }
 SMOOTHING = 10  # the running mean takes this part of the points
+
+
+def main(argv):
+    if len(argv) != 3:
+        raise errors.InputError(f"{len(argv) - 1} arguments; expected OUTPUT_DIR PICTURE")
+    print(*draw(argv[1], argv[2]), sep="\n")
+
+
+def draw(directory, path_stem):
+    """Draws the losses and the learning rate of a run; returns the paths of the pictures."""
+    scalars = read_scalars(directory)
+    if lacking := [name for name in TITLES if name not in scalars]:
+        raise errors.InputError(f"{directory}: no TensorBoard events with {', '.join(lacking)}; expected a run's")
+    lines = []
+    for name, title in TITLES.items():
+        steps, values = zip(*sorted(scalars[name].items()), strict=True)
+        lines.append((title, steps, values, running_mean(values) if name.endswith("loss") else None))
+    return figures.panels(path_stem, lines, "step")
 
 
 def read_scalars(directory):
@@ -38,19 +57,5 @@ def running_mean(values):
     return [sum(values[max(0, i - width + 1) : i + 1]) / min(i + 1, width) for i in range(len(values))]
 
 
-def main(directory, picture):
-    scalars = read_scalars(directory)
-    figure, axes = plt.subplots(1, len(PANELS), figsize=(13, 3.6), layout="constrained")
-    for axis, (name, title) in zip(axes, PANELS.items(), strict=True):
-        steps, values = zip(*sorted(scalars[name].items()), strict=True)
-        if name.endswith("loss"):
-            axis.plot(steps, values, color="0.75", linewidth=0.8)
-            values = running_mean(values)
-        axis.plot(steps, values, color="tab:blue", linewidth=1.8)
-        axis.set(title=title, xlabel="step")
-        axis.grid(alpha=0.3)
-    figure.savefig(picture, dpi=110)
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    errors.run(main)

@@ -71,4 +71,4 @@ run python biocodes/transform_nbset2bioasqform.py --nbest_path="$out/qa/nbest_pr
 python biocodes/bioasq_eval.py --golden_path=samples/qa/golden.json \
   --prediction_path="$out/qa/BioASQform_BioASQ-answer.json" | tee "$out/qa/bioasq_scores.txt"
 
-run python scripts/demo_summary.py "$out"
+run python -m reproduction.demo "$out"

@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# The paper's question in small, on 2 cores in under two hours: does pre-training on biomedical text help to find
+# entities, and how much of it does? docs/replication.md has the outcome.
+#
+#   bash scripts/replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=1000,3000,8000] [--parts=1,4,20] \
+#       [--part_steps=2500] [--seeds=1,2,3] [--epochs=8] [--encoder=MODEL_DIR] [--encoder_steps=600]
+#
+#   TEXT      biomedical abstracts, one a line, plain or compressed (.gz, .bz2, .xz)
+#   DATA_DIR  with NCBI-disease, as python -m data_prep.download ner puts it
+#
+# A BERT of 2 layers x 256 with a vocabulary of its own is pre-trained on TEXT, and each of several checkpoints fine-tuned
+# with three seeds: OUTPUT_DIR/steps/figure2b.html. The same with parts of TEXT: OUTPUT_DIR/words/figure2a.html. With
+# --encoder, a model is pre-trained further on TEXT and compared with itself: OUTPUT_DIR/encoder/figure2b.html, an hour
+# more for MiniLM. What is done is not done again; what was stopped goes on.
+set -euo pipefail
+
+fail() {
+  printf 'error: %s; expected replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=1000,3000,8000 ...]\n' "$1" >&2
+  exit 1
+}
+
+steps=1000,3000,8000 # checkpoints to fine-tune; the last is the length of the training
+parts=1,4,20         # of 20 shards, for the curve over the size of the corpus
+part_steps=2500      # of the training on each
+seeds=1,2,3
+epochs=8 # of fine-tuning
+encoder= encoder_steps=600
+paths=()
+for argument in "$@"; do
+  case $argument in
+    --steps=*) steps=${argument#*=} ;;
+    --parts=*) parts=${argument#*=} ;;
+    --part_steps=*) part_steps=${argument#*=} ;;
+    --seeds=*) seeds=${argument#*=} ;;
+    --epochs=*) epochs=${argument#*=} ;;
+    --encoder=*) encoder=$(realpath -m "${argument#*=}") ;;
+    --encoder_steps=*) encoder_steps=${argument#*=} ;;
+    -*) fail "$argument" ;;
+    *) paths+=("$(realpath -m "$argument")") ;;
+  esac
+done
+((${#paths[@]} == 3)) || fail "${#paths[@]} paths"
+text=${paths[0]} data_dir=${paths[1]} out=${paths[2]}
+IFS=, read -ra steps <<<"$steps"
+IFS=, read -ra parts <<<"$parts"
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+data=("--seeds=$seeds" --data_sets=ncbi_disease --nowith_paper)
+small=("${data[@]}" -- "--num_train_epochs=$epochs" --learning_rate=5e-4)
+length=(--max_seq_length=64 --max_predictions_per_seq=10)
+
+run() {
+  printf '$ %s\n' "$*"
+  "$@"
+}
+
+# A directory that fine-tuning takes: random weights, as $1, or those of the checkpoint $2.
+make_model() {
+  mkdir -p "$1"
+  if (($# == 1)); then
+    cp configs/replication/bert_config.json "$out/vocab.txt" "$1"
+  else
+    run python convert.py --checkpoint="$2" --input_dir="$out/models/steps/0" --output_dir="$1"
+  fi
+}
+
+# Trains on the shards that match $1, $2 steps, in the directory $3.
+pretrain() {
+  run python run_pretraining.py --do_train=true --input_file="$1" --output_dir="$3" "${length[@]}" \
+    --bert_config_file=configs/replication/bert_config.json --train_batch_size=32 --learning_rate=1e-3 \
+    --num_train_steps="$2" --num_warmup_steps=300 --save_checkpoints_steps=500 --keep_checkpoint_every=500
+}
+
+mkdir -p "$out"
+[[ -f $out/sentences.txt ]] ||
+  run python -m data_prep.plain_text --input_file="$text" --text_format=lines --output_file="$out/sentences.txt"
+[[ -f $out/vocab.txt ]] ||
+  run python -m data_prep.build_vocab --input_file="$out/sentences.txt" --output_file="$out/vocab.txt" \
+    --vocab_size=8000 --do_lower_case=true
+run python -m data_prep.build_corpus --text_files="$out/sentences.txt" --text_format=sentences \
+  --output_dir="$out/shards" --num_shards=20 --num_processes=2 --vocab_file="$out/vocab.txt" --do_lower_case=true \
+  "${length[@]}" --dupe_factor=2
+
+pretrain "$out/shards/*.tfrecord" "${steps[-1]}" "$out/training"
+make_model "$out/models/steps/0"
+for step in "${steps[@]}"; do
+  make_model "$out/models/steps/$step" "$out/training/model.ckpt-$step"
+done
+run bash scripts/figure2b.sh "$out/models/steps" "$data_dir" --output_dir="$out/steps" "${small[@]}"
+
+words=$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["corpora"]["text"]["words"])' \
+  "$out/shards/manifest.json")
+make_model "$out/models/words/0"
+for part in "${parts[@]}"; do
+  shards=$(ls "$out"/shards/*.tfrecord | head -n "$part" | paste -sd,)
+  pretrain "$shards" "$part_steps" "$out/training_$part"
+  make_model "$out/models/words/$((words * part / 20 / 1000))K" "$out/training_$part/model.ckpt-$part_steps"
+done
+run bash scripts/figure2a.sh "$out/models/words" "$data_dir" --output_dir="$out/words" "${small[@]}"
+
+[[ -n $encoder ]] || exit 0
+length=(--max_seq_length=128 --max_predictions_per_seq=20)
+run python -m data_prep.build_corpus --text_files="$out/sentences.txt" --text_format=sentences \
+  --output_dir="$out/shards_encoder" --num_shards=20 --num_processes=2 --vocab_file="$encoder/vocab.txt" \
+  --do_lower_case=true "${length[@]}" --dupe_factor=1
+run python run_pretraining.py --do_train=true --input_file="$out/shards_encoder/*.tfrecord" "${length[@]}" \
+  --bert_config_file="$encoder/bert_config.json" --init_checkpoint="$encoder" --output_dir="$out/training_encoder" \
+  --train_batch_size=16 --learning_rate=2e-4 --num_train_steps="$encoder_steps" --num_warmup_steps=60
+mkdir -p "$out/models/encoder"
+[[ -d $out/models/encoder/0 ]] || cp -r "$encoder" "$out/models/encoder/0"
+run python convert.py --checkpoint="$out/training_encoder/model.ckpt-$encoder_steps" --input_dir="$encoder" \
+  --output_dir="$out/models/encoder/$encoder_steps"
+run bash scripts/figure2b.sh "$out/models/encoder" "$data_dir" --output_dir="$out/encoder" "${data[@]}" \
+  -- --num_train_epochs=5 --learning_rate=1e-4 --train_batch_size=16
