@@ -3,14 +3,15 @@
 # entities, and how much of it does? docs/replication.md has the outcome.
 #
 #   bash scripts/replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=1000,3000,8000] [--parts=1,4,20] \
-#       [--part_steps=2500] [--seeds=1,2,3] [--epochs=8] [--encoder=MODEL_DIR] [--encoder_steps=600]
+#       [--part_steps=2500] [--seeds=1,2,3] [--epochs=8] [--vocab_size=8000] \
+#       [--encoder=MODEL_DIR] [--encoder_steps=600]
 #
 #   TEXT      biomedical abstracts, one a line, plain or compressed (.gz, .bz2, .xz)
 #   DATA_DIR  with NCBI-disease, as python -m data_prep.download ner puts it
 #
 # A BERT of 2 layers x 256 with a vocabulary of its own is pre-trained on TEXT, and each of several checkpoints fine-tuned
 # with three seeds: OUTPUT_DIR/steps/figure2b.html. The same with parts of TEXT: OUTPUT_DIR/words/figure2a.html. With
-# --encoder, a model is pre-trained further on TEXT and compared with itself: OUTPUT_DIR/encoder/figure2b.html, an hour
+# --encoder, an uncased model is pre-trained further on TEXT and compared with itself: OUTPUT_DIR/encoder/figure2b.html, an hour
 # more for MiniLM. What is done is not done again; what was stopped goes on.
 set -euo pipefail
 
@@ -24,6 +25,7 @@ parts=1,4,20         # of 20 shards, for the curve over the size of the corpus
 part_steps=2500      # of the training on each
 seeds=1,2,3
 epochs=8 # of fine-tuning
+vocab_size=8000
 encoder= encoder_steps=600
 paths=()
 for argument in "$@"; do
@@ -33,6 +35,7 @@ for argument in "$@"; do
     --part_steps=*) part_steps=${argument#*=} ;;
     --seeds=*) seeds=${argument#*=} ;;
     --epochs=*) epochs=${argument#*=} ;;
+    --vocab_size=*) vocab_size=${argument#*=} ;;
     --encoder=*) encoder=$(realpath -m "${argument#*=}") ;;
     --encoder_steps=*) encoder_steps=${argument#*=} ;;
     -*) fail "$argument" ;;
@@ -58,7 +61,8 @@ run() {
 make_model() {
   mkdir -p "$1"
   if (($# == 1)); then
-    cp configs/replication/bert_config.json "$out/vocab.txt" "$1"
+    sed "s/\"vocab_size\": [0-9]*/\"vocab_size\": $vocab_size/" configs/replication/bert_config.json >"$1/bert_config.json"
+    cp "$out/vocab.txt" "$1"
   else
     run python convert.py --checkpoint="$2" --input_dir="$out/models/steps/0" --output_dir="$1"
   fi
@@ -67,7 +71,7 @@ make_model() {
 # Trains on the shards that match $1, $2 steps, in the directory $3.
 pretrain() {
   run python run_pretraining.py --do_train=true --input_file="$1" --output_dir="$3" "${length[@]}" \
-    --bert_config_file=configs/replication/bert_config.json --train_batch_size=32 --learning_rate=1e-3 \
+    --bert_config_file="$out/models/steps/0/bert_config.json" --train_batch_size=32 --learning_rate=1e-3 \
     --num_train_steps="$2" --num_warmup_steps=300 --save_checkpoints_steps=500 --keep_checkpoint_every=500
 }
 
@@ -76,13 +80,13 @@ mkdir -p "$out"
   run python -m data_prep.plain_text --input_file="$text" --text_format=lines --output_file="$out/sentences.txt"
 [[ -f $out/vocab.txt ]] ||
   run python -m data_prep.build_vocab --input_file="$out/sentences.txt" --output_file="$out/vocab.txt" \
-    --vocab_size=8000 --do_lower_case=true
+    --vocab_size="$vocab_size" --do_lower_case=true
 run python -m data_prep.build_corpus --text_files="$out/sentences.txt" --text_format=sentences \
   --output_dir="$out/shards" --num_shards=20 --num_processes=2 --vocab_file="$out/vocab.txt" --do_lower_case=true \
   "${length[@]}" --dupe_factor=2
 
-pretrain "$out/shards/*.tfrecord" "${steps[-1]}" "$out/training"
 make_model "$out/models/steps/0"
+pretrain "$out/shards/*.tfrecord" "${steps[-1]}" "$out/training"
 for step in "${steps[@]}"; do
   make_model "$out/models/steps/$step" "$out/training/model.ckpt-$step"
 done
@@ -94,7 +98,7 @@ make_model "$out/models/words/0"
 for part in "${parts[@]}"; do
   shards=$(ls "$out"/shards/*.tfrecord | head -n "$part" | paste -sd,)
   pretrain "$shards" "$part_steps" "$out/training_$part"
-  make_model "$out/models/words/$((words * part / 20 / 1000))K" "$out/training_$part/model.ckpt-$part_steps"
+  make_model "$out/models/words/$((words * part / 20))" "$out/training_$part/model.ckpt-$part_steps"
 done
 run bash scripts/figure2a.sh "$out/models/words" "$data_dir" --output_dir="$out/words" "${small[@]}"
 
