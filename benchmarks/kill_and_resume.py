@@ -71,6 +71,7 @@ def wait(process, output_dir, seconds, for_writing):
 def kill_and_resume(records, output_dir, steps, kills, seed=1):
     """Trains to the end in spite of `kills`; yields, for each, the newest step on disk and what else is there."""
     moments = random.Random(seed)
+    os.makedirs(output_dir)  # a kill may come before the training makes it
     for number in range(kills):
         process = start(records, output_dir, steps)
         wait(process, output_dir, START_SECONDS * moments.uniform(0.5, 2), for_writing=number % 2 == 1)

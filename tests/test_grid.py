@@ -191,6 +191,7 @@ def start(repository, *arguments, **options):
     )
 
 
+@pytest.mark.slow
 def test_a_grid_that_is_told_to_stop_goes_on(repository, paths, tmp_path):
     write_weights(paths[0])
     small = ["model", paths[1], "grid", "--learning_rates=1e-2", "--batch_sizes=8,64", "--num_train_epochs=3"]

@@ -151,7 +151,7 @@ def wait_for(path, processes):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("killed", [0, 1])
+@pytest.mark.parametrize("killed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_worker_whose_peer_is_killed_ends_and_both_go_on(repository, directory, expected, tmp_path, killed):
     processes = start(repository, directory, tmp_path, by_tf_config())
     wait_for(tmp_path / "model.ckpt-5.index", processes)
@@ -182,6 +182,7 @@ def test_a_signal_to_one_worker_stops_both_at_the_same_step(repository, director
     check_checkpoint(tmp_path, expected)
 
 
+@pytest.mark.slow
 def test_fine_tuning_on_two_workers(repository, sample_model, tmp_path):
     command = [
         *(sys.executable, "run_ner.py", "--do_train", "--do_predict", "--data_dir=samples/ner", *sample_model),

@@ -204,12 +204,12 @@ def kill_at(monkeypatch, owner, name, call, after):
     [
         (training.Trainer, "step", 8, False),
         (selection, "write_weights", 2, True),
-        (selection, "write_table", 1, True),
         (selection, "write_table", 3, True),
-        (selection, "keep_only", 2, False),
         (training.Trainer, "save", 4, True),  # that of the end
-        (selection, "write_weights", 3, True),  # the output directory's
-        (selection, "keep_only", 6, False),
+        pytest.param(selection, "write_table", 1, True, marks=pytest.mark.slow),
+        pytest.param(selection, "keep_only", 2, False, marks=pytest.mark.slow),
+        pytest.param(selection, "write_weights", 3, True, marks=pytest.mark.slow),  # the output directory's
+        pytest.param(selection, "keep_only", 6, False, marks=pytest.mark.slow),
     ],
 )
 def test_a_selection_that_was_stopped_anywhere_ends_the_same(
@@ -294,6 +294,7 @@ def test_selection_trains_on_train_alone_and_retraining_on_both(repository, tmp_
     assert words(select_best_on_dev=False) == {"train_dev": [["c"]]}
 
 
+@pytest.mark.slow
 def test_a_killed_selection_ends_like_an_unbroken_one(repository, run_script, tmp_path):
     config = tmp_path / "bert_config.json"
     config.write_text(json.dumps(TINY | {"vocab_size": 2099, "max_position_embeddings": 64}))
