@@ -121,12 +121,7 @@ def fine_tune(
     """
     num_epochs = num_train_epochs or values.num_train_epochs
     num_train_steps = num_steps(num_examples, values.train_batch_size, num_epochs)
-    if num_train_steps < 1 or not data.count:
-        raise InputError(
-            f"{data.path}: {num_examples} examples, {data.count} records with text in them, make no step of "
-            f"{values.train_batch_size}; expected more data, "
-            "more --num_train_epochs or a smaller --train_batch_size"
-        )
+    check_enough(data, num_examples, num_train_steps, values.train_batch_size)
     loaded = ()
     if values.init_checkpoint:
         loaded, _, _ = checkpoint.load_weights(model, values.init_checkpoint, optional=new_weights)
@@ -150,6 +145,15 @@ def fine_tune(
     with records.naming_bad_records([data.path], data.features):
         global_step, _ = train(model, loss_fn, losses.count_examples, make_batches, options, evaluate)
     return global_step
+
+
+def check_enough(data, num_examples, num_train_steps, batch_size):
+    """Raises `InputError` if a `records.RecordFile` has nothing to train on, or not enough for a step."""
+    if num_train_steps < 1 or not data.count:
+        raise InputError(
+            f"{data.path}: {num_examples} examples, {data.count} records with text in them, make no step of "
+            f"{batch_size}; expected more data, more --num_train_epochs or a smaller --train_batch_size"
+        )
 
 
 def check_beginning(model, loaded, output_dir, init_checkpoint, seed):

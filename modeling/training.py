@@ -58,9 +58,8 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
     """Trains a model to `options.num_train_steps`, from the newest checkpoint in the output directory if any.
 
     What a step does is a function of the checkpoint, the data and the options alone: its batch follows from the
-    examples seen before, its dropout from the step. A run that was killed therefore goes on exactly as if it had
-    not been. All devices of the current `tf.distribute` strategy train; a process of several writes files only if it
-    is the chief.
+    examples seen before, its dropout from the step. So a run that was killed goes on as if it had not been. All devices
+    of the current `tf.distribute` strategy train; of several processes, only the chief writes files.
 
     Args:
       model: a built model, with its initial weights.
@@ -87,8 +86,7 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
     if start >= total:
         logging.info("%s is at step %d of %d: nothing to train", options.output_dir, start, total)
         return start, []
-    is_chief = distribution.is_chief()
-    losses = []
+    is_chief, losses = distribution.is_chief(), []
     with (
         distribution.naming_lost_workers(),
         monitoring.summary_writer(options.output_dir, is_chief),
@@ -97,8 +95,7 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
         _termination() as asked_to_stop,
         monitoring.Profiler(options, is_chief) as profiler,
     ):
-        if distribution.num_workers() > 1:
-            _check_same_start(start)
+        _check_same_start(start)
         batches = iter(trainer.distribute(make_batches, examples_seen))
         meter = monitoring.Meter(options)
         for step in range(start + 1, total + 1):
@@ -108,23 +105,23 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
             must_stop = scalars.pop("stop") > 0
             trainer.check_finite(step, scalars)
             losses.append(scalars["loss"])
-            scalars |= meter.update(scalars.pop("tokens"))
-            bar.set_postfix_str(
-                f"loss {scalars['loss']:.4g}, {scalars['tokens_per_second']:,.0f} tokens/s", refresh=False
-            )
-            bar.update()
-            if step % SUMMARY_EVERY == 0 or step == total:
-                monitoring.write_summary(scalars, step)
+            _show(bar, step, scalars | meter.update(scalars.pop("tokens")))
             if is_chief and step in options.evaluate_at:
                 trainer.writer.wait()
                 monitoring.report_evaluation(evaluate(step), step)
             if is_chief and (step % options.save_checkpoints_steps == 0 or step == total or must_stop):
                 trainer.save(step, examples_seen + (step - start) * options.batch_size)
             if must_stop:
-                break
-    if must_stop:
-        raise StoppedError(f"stopped as told at step {step} of {total}; the same command goes on from there")
+                raise StoppedError(f"stopped as told at step {step} of {total}; the same command goes on from there")
     return total, losses
+
+
+def _show(bar, step, scalars):
+    """Shows a step that was run on the progress bar and, of every so many and the last, in TensorBoard."""
+    bar.set_postfix_str(f"loss {scalars['loss']:.4g}, {scalars['tokens_per_second']:,.0f} tokens/s", refresh=False)
+    bar.update()
+    if step % SUMMARY_EVERY == 0 or step == bar.total:
+        monitoring.write_summary(scalars, step)
 
 
 class Trainer:
@@ -266,6 +263,8 @@ def _cut(features, parts):
 
 def _check_same_start(step):
     """Raises `InputError` if another worker begins at another step: it does not see the same checkpoints."""
+    if distribution.num_workers() == 1:
+        return
 
     def add_up():
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.constant(float(step)))
