@@ -2,37 +2,34 @@
 # The paper's question in small, on 2 cores in under two hours: does pre-training on biomedical text help to find
 # entities, and how much of it does? docs/replication.md has the outcome.
 #
-#   bash scripts/replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=1000,3000,8000] [--parts=1,4,20] \
-#       [--part_steps=2500] [--seeds=1,2,3] [--epochs=8] [--vocab_size=8000] \
-#       [--encoder=MODEL_DIR] [--encoder_steps=600]
+#   bash scripts/replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=1000,2000,4000] [--percents=1,10,100] \
+#       [--seeds=1,2,3] [--epochs=4] [--vocab_size=8000] [--encoder=MODEL_DIR] [--encoder_steps=600]
 #
 #   TEXT      biomedical abstracts, one a line, plain or compressed (.gz, .bz2, .xz)
 #   DATA_DIR  with NCBI-disease, as python -m data_prep.download ner puts it
 #
 # A BERT of 2 layers x 256 with a vocabulary of its own is pre-trained on TEXT, and each of several checkpoints fine-tuned
-# with three seeds: OUTPUT_DIR/steps/figure2b.html. The same with parts of TEXT: OUTPUT_DIR/words/figure2a.html. With
+# with three seeds: OUTPUT_DIR/steps/figure2b.html. The same with percents of TEXT: OUTPUT_DIR/words/figure2a.html. With
 # --encoder, an uncased model is pre-trained further on TEXT and compared with itself: OUTPUT_DIR/encoder/figure2b.html, an hour
 # more for MiniLM. What is done is not done again; what was stopped goes on.
 set -euo pipefail
 
 fail() {
-  printf 'error: %s; expected replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=1000,3000,8000 ...]\n' "$1" >&2
+  printf 'error: %s; expected replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=1000,2000,4000 ...]\n' "$1" >&2
   exit 1
 }
 
-steps=1000,3000,8000 # checkpoints to fine-tune; the last is the length of the training
-parts=1,4,20         # of 20 shards, for the curve over the size of the corpus
-part_steps=2500      # of the training on each
+steps=1000,2000,4000 # checkpoints to fine-tune; the last is the length of every training
+percents=1,10,100    # of the text, for the curve over the size of the corpus
 seeds=1,2,3
-epochs=8 # of fine-tuning
+epochs=4 # of fine-tuning
 vocab_size=8000
 encoder= encoder_steps=600
 paths=()
 for argument in "$@"; do
   case $argument in
     --steps=*) steps=${argument#*=} ;;
-    --parts=*) parts=${argument#*=} ;;
-    --part_steps=*) part_steps=${argument#*=} ;;
+    --percents=*) percents=${argument#*=} ;;
     --seeds=*) seeds=${argument#*=} ;;
     --epochs=*) epochs=${argument#*=} ;;
     --vocab_size=*) vocab_size=${argument#*=} ;;
@@ -45,7 +42,7 @@ done
 ((${#paths[@]} == 3)) || fail "${#paths[@]} paths"
 text=${paths[0]} data_dir=${paths[1]} out=${paths[2]}
 IFS=, read -ra steps <<<"$steps"
-IFS=, read -ra parts <<<"$parts"
+IFS=, read -ra percents <<<"$percents"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 data=("--seeds=$seeds" --data_sets=ncbi_disease --nowith_paper)
@@ -68,11 +65,11 @@ make_model() {
   fi
 }
 
-# Trains on the shards that match $1, $2 steps, in the directory $3.
+# Trains on the shards $1, in the directory $2.
 pretrain() {
-  run python run_pretraining.py --do_train=true --input_file="$1" --output_dir="$3" "${length[@]}" \
+  run python run_pretraining.py --do_train=true --input_file="$1" --output_dir="$2" "${length[@]}" \
     --bert_config_file="$out/models/steps/0/bert_config.json" --train_batch_size=32 --learning_rate=1e-3 \
-    --num_train_steps="$2" --num_warmup_steps=300 --save_checkpoints_steps=500 --keep_checkpoint_every=500
+    --num_train_steps="${steps[-1]}" --num_warmup_steps=300 --save_checkpoints_steps=500 --keep_checkpoint_every=500
 }
 
 mkdir -p "$out"
@@ -82,11 +79,11 @@ mkdir -p "$out"
   run python -m data_prep.build_vocab --input_file="$out/sentences.txt" --output_file="$out/vocab.txt" \
     --vocab_size="$vocab_size" --do_lower_case=true
 run python -m data_prep.build_corpus --text_files="$out/sentences.txt" --text_format=sentences \
-  --output_dir="$out/shards" --num_shards=20 --num_processes=2 --vocab_file="$out/vocab.txt" --do_lower_case=true \
+  --output_dir="$out/shards" --num_shards=100 --num_processes=2 --vocab_file="$out/vocab.txt" --do_lower_case=true \
   "${length[@]}" --dupe_factor=2
 
 make_model "$out/models/steps/0"
-pretrain "$out/shards/*.tfrecord" "${steps[-1]}" "$out/training"
+pretrain "$out/shards/*.tfrecord" "$out/training"
 for step in "${steps[@]}"; do
   make_model "$out/models/steps/$step" "$out/training/model.ckpt-$step"
 done
@@ -95,10 +92,13 @@ run bash scripts/figure2b.sh "$out/models/steps" "$data_dir" --output_dir="$out/
 words=$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["corpora"]["text"]["words"])' \
   "$out/shards/manifest.json")
 make_model "$out/models/words/0"
-for part in "${parts[@]}"; do
-  shards=$(ls "$out"/shards/*.tfrecord | head -n "$part" | paste -sd,)
-  pretrain "$shards" "$part_steps" "$out/training_$part"
-  make_model "$out/models/words/$((words * part / 20))" "$out/training_$part/model.ckpt-$part_steps"
+for percent in "${percents[@]}"; do
+  training=$out/training
+  if ((percent < 100)); then
+    training=$out/training_$percent
+    pretrain "$(ls "$out"/shards/*.tfrecord | head -n "$percent" | paste -sd,)" "$training"
+  fi
+  make_model "$out/models/words/$((words * percent / 100))" "$training/model.ckpt-${steps[-1]}"
 done
 run bash scripts/figure2a.sh "$out/models/words" "$data_dir" --output_dir="$out/words" "${small[@]}"
 
