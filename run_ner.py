@@ -32,6 +32,7 @@ from common import errors, files
 from common import flags as shared_flags
 from data_prep import label_map, ner, records
 from data_prep.tokenization import FullTokenizer
+from inference import model_directory
 from modeling import checkpoint, distribution, losses, selection
 from modeling.heads import TokenClassifier
 
@@ -110,6 +111,7 @@ def main(_):
         return model
 
     if FLAGS.do_train:
+        model_directory.write(FLAGS.output_dir, FLAGS, "ner")
         if FLAGS.select_best_on_dev:
             model, global_step = train_and_select(new_model, training, encoding, FLAGS.output_dir, FLAGS)
         else:

@@ -30,6 +30,7 @@ from common import flags as shared_flags
 from common.progress import progress
 from data_prep import answers, label_map, questions, records
 from data_prep.tokenization import FullTokenizer
+from inference import model_directory
 from modeling import checkpoint, distribution, losses
 from modeling.heads import SequenceClassifier, SpanClassifier
 
@@ -93,6 +94,8 @@ def main(_):
     if FLAGS.do_train:
         if yes_no:
             label_map.write(FLAGS.output_dir, questions.YES_NO)
+        settings = ("question_type", "doc_stride", "max_query_length", "version_2_with_negative")
+        model_directory.write(FLAGS.output_dir, FLAGS, "qa", **{name: FLAGS[name].value for name in settings})
         data, _ = write_records(train_examples, "train", encoder, FLAGS.output_dir, keep_encodings=False)
         loss_fn = yes_no_loss if yes_no else span_loss_fn(padding_counts=pad_to is not None)
         # As in the original, an epoch is counted in questions, though a long context makes several records.

@@ -29,6 +29,7 @@ from biocodes import re_eval
 from common import errors, files
 from common import flags as shared_flags
 from data_prep import label_map, records, relations
+from inference import model_directory
 from modeling import checkpoint, distribution, losses
 from modeling.heads import SequenceClassifier
 
@@ -175,6 +176,8 @@ def run(model, splits, task, tokenizer, output_dir, values):
     fine_tuning.check_labels(task.labels, output_dir, None if values.do_train else values.init_checkpoint)
     if values.do_train:
         label_map.write(output_dir, task.labels)
+        text = dataclasses.asdict(relations.describe_text(splits["train"]))
+        model_directory.write(output_dir, values, "re", negative_label=task.negative, **text)
         data = write("train")
         global_step = fine_tuning.fine_tune(model, relation_loss, data, data.count, output_dir, values, NEW_WEIGHTS)
         if not distribution.is_chief():  # it may be needed for the next fold

@@ -57,31 +57,61 @@ def predict(example, encoding, logits, options, do_lower_case):
     """
     if not encoding.windows:  # a context without text
         return "", [_entry("", 1.0, 0.0, 0.0)], 0.0 if options.with_negative else None
-    candidates = _candidates(encoding, logits, options)
-    null = _null_candidate(logits) if options.with_negative else None
-    if null is not None:
-        candidates.append(null)
-    candidates.sort(key=lambda candidate: -candidate.score)
-    texts = {}  # from text to candidate, in the order of their scores
+    texts = rank(example, encoding, logits, options, do_lower_case)
+    return n_best(texts, null_candidate(logits) if options.with_negative else None, options)
+
+
+def rank(example, encoding, logits, options, do_lower_case):
+    """The best candidates, without that of no answer, of which equal texts are one.
+
+    Args:
+      As of `predict`.
+
+    Returns:
+      A dict from text to `Candidate`, best first, `n_best_size` at most.
+    """
     basic_tokenizer = BasicTokenizer(do_lower_case)
-    for candidate in candidates:
-        if len(texts) == options.n_best_size:
+    candidates = sorted(_candidates(encoding, logits, options), key=lambda candidate: -candidate.score)
+    return first_of_each_text(
+        ((_text(example, encoding, candidate, basic_tokenizer), candidate) for candidate in candidates),
+        options.n_best_size,
+    )
+
+
+def first_of_each_text(pairs, limit):
+    """A dict of the first pairs of a text and something, each text once, `limit` of them at most."""
+    texts = {}
+    for text, value in pairs:
+        if len(texts) == limit:
             break
-        texts.setdefault(_text(example, encoding, candidate, basic_tokenizer), candidate)
+        texts.setdefault(text, value)
+    return texts
+
+
+def n_best(texts, null, options):
+    """From candidates to what `predict` returns.
+
+    Args:
+      texts: dict from text to `Candidate`, as of `rank`.
+      null: the `Candidate` for no answer, or None. It is in the list in any case.
+      options: `Options`.
+    """
     if null is not None:
+        pairs = sorted([*texts.items(), ("", null)], key=lambda pair: -pair[1].score)
+        texts = dict(pairs[: options.n_best_size])
         texts.setdefault("", null)
     if not texts:
-        texts[NO_CANDIDATE] = Candidate(-1, -1, 0.0, 0.0)
+        texts = {NO_CANDIDATE: Candidate(-1, -1, 0.0, 0.0)}
     probabilities = _softmax([candidate.score for candidate in texts.values()])
-    n_best = [
+    entries = [
         _entry(text, probability, candidate.start_logit, candidate.end_logit)
         for (text, candidate), probability in zip(texts.items(), probabilities, strict=True)
     ]
     if null is None:
-        return n_best[0]["text"], n_best, None
+        return entries[0]["text"], entries, None
     best = next((text for text in texts if text), "")
     difference = null.score - (texts[best].score if best else 0.0)
-    return "" if difference > options.null_score_diff_threshold else best, n_best, difference
+    return "" if difference > options.null_score_diff_threshold else best, entries, difference
 
 
 def _entry(text, probability, start_logit, end_logit):
@@ -125,15 +155,13 @@ def _windows_with_most_context(windows, num_pieces):
     return owner
 
 
-def _null_candidate(logits):
+def null_candidate(logits):
     """No answer, with the lowest of the scores that the windows give it, at `[CLS]`."""
     scores = [(float(start_logits[0]), float(end_logits[0])) for start_logits, end_logits in logits]
     return Candidate(-1, -1, *min(scores, key=sum))
 
 
 def _text(example, encoding, candidate, basic_tokenizer):
-    if candidate.first < 0:
-        return ""
     pieces = encoding.pieces[candidate.first : candidate.last + 1]
     words = example.words[encoding.word_of[candidate.first] : encoding.word_of[candidate.last] + 1]
     piece_text = " ".join(" ".join(pieces).replace(" ##", "").replace("##", "").split())

@@ -26,6 +26,7 @@ from common.files import atomic_write, expand_patterns, make_directory
 from common.progress import progress
 from data_prep.annotated import read_bioc, read_chemprot, read_pubtator
 from data_prep.entity_offsets import Entity, Report
+from data_prep.relations import OTHER
 from data_prep.sentences import join_across, load_sentence_splitter, split_paragraphs
 
 FLAGS = flags.FLAGS
@@ -201,7 +202,7 @@ def anonymize(text, span, first, second, others):
         start, end = other.start, other.end
         if len(spans) > len(pair) and start < spans[-1][1]:
             start, end = spans[-1][0], max(end, spans.pop()[1])
-        spans.append((start, end, "@OTHER$"))
+        spans.append((start, end, OTHER))
     parts, position = [], span[0]
     for start, end, token in sorted(spans):
         parts += [text[position:start], token]

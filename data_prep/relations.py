@@ -7,6 +7,7 @@
 Quotation marks are characters like any other.
 """
 
+import collections
 import dataclasses
 import logging
 import os
@@ -17,6 +18,7 @@ from common.files import read_lines
 from data_prep.example_proto import encode_example
 
 MARKER = re.compile(r"@(?!OTHER\$)[^\s@$]+\$")  # what stands for one of the two entities
+OTHER = "@OTHER$"  # for one that is not of the pair
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +97,27 @@ def _check_label(path, number, label, known_labels):
         raise InputError(f"{path}, line {number}: unknown label {label!r}; expected one of {', '.join(known_labels)}")
 
 
+@dataclasses.dataclass(frozen=True)
+class TextDescription:
+    """What a model learned to read, which new text must look like."""
+
+    entity_pairs: list  # what stands for the two entities, as [["@DISEASE$", "@GENE$"]]; the most frequent pair first
+    mask_others: bool  # further entities are @OTHER$
+    lower_case: bool  # but for the entities
+
+
+def describe_text(examples):
+    """The `TextDescription` of examples."""
+    markers = [MARKER.findall(example.sentence) for example in examples]
+    pairs = collections.Counter(tuple(sorted(found)) for found in markers if len(found) == 2)
+    rest = [MARKER.sub("", example.sentence) for example in examples]
+    return TextDescription(
+        [list(pair) for pair, _ in pairs.most_common()],
+        any(OTHER in text for text in rest),
+        all(text == text.lower() for text in (text.replace(OTHER, "") for text in rest)),
+    )
+
+
 def find_folds(directory):
     """The folds of a cross-validation: names of the subdirectories that are numbers, in their order.
 
@@ -124,12 +147,9 @@ def serialize(examples, tokenizer, labels, max_seq_length, truncate=False):
     room = max_seq_length - 2  # [CLS] and [SEP]
     long = lost = 0
     for example in examples:
-        pieces, spans = tokenizer.tokenize_with_spans(example.sentence)
-        if len(pieces) > room:
-            first, last = _entity_pieces(example.sentence, spans)
-            pieces = pieces[:room] if truncate else cut(pieces, room, first, last)
-            long += 1
-            lost += truncate and last >= room
+        pieces, is_cut, is_lost = split_sentence(example.sentence, tokenizer, room, truncate)
+        long += is_cut
+        lost += is_lost
         tokens = ["[CLS]", *pieces, "[SEP]"]
         yield encode_example(
             {
@@ -141,6 +161,17 @@ def serialize(examples, tokenizer, labels, max_seq_length, truncate=False):
         )
     if long:
         logging.warning("%d sentences cut to %d pieces, an entity lost in %d of them", long, max_seq_length, lost)
+
+
+def split_sentence(sentence, tokenizer, room, truncate=False):
+    """The pieces of a sentence, at most `room`; whether it was cut, and whether an entity was lost."""
+    pieces, spans = tokenizer.tokenize_with_spans(sentence)
+    if len(pieces) <= room:
+        return pieces, False, False
+    first, last = _entity_pieces(sentence, spans)
+    if truncate:
+        return pieces[:room], True, last >= room
+    return cut(pieces, room, first, last), True, False
 
 
 def cut(pieces, room, first, last):
@@ -173,6 +204,12 @@ def _entity_pieces(sentence, spans):
         return 0, 0
     inside = [i for i, (start, _) in enumerate(spans) if markers[0].start() <= start < markers[-1].end()]
     return inside[0], inside[-1]
+
+
+def lower_case(sentence):
+    """Lower-cases a sentence but for what stands for entities."""
+    parts = re.split(r"(@[^\s@$]+\$)", sentence)
+    return "".join(part if number % 2 else part.lower() for number, part in enumerate(parts))
 
 
 def labels_of(examples):

@@ -105,7 +105,7 @@ def open_reader(prefix):
         raise DamagedError(f"{prefix}: not a readable checkpoint ({_first_line(error)})") from None
 
 
-def load_weights(model, path, optional=()):
+def load_weights(model, path, optional=(), left_out=()):
     """Gives a model the variables of a checkpoint, by name, and logs what became of each.
 
     Args:
@@ -113,6 +113,7 @@ def load_weights(model, path, optional=()):
       path: see `find`.
       optional: prefixes of names that may be absent from the checkpoint and keep their initial value,
         such as the head of a new task.
+      left_out: prefixes of names that keep their initial value even if the checkpoint has them.
 
     Returns:
       The names loaded, initialized and ignored, three lists.
@@ -126,7 +127,7 @@ def load_weights(model, path, optional=()):
     variables = model_variables(model)
     loaded, initialized = [], []
     for name, variable in variables.items():
-        if name not in shapes and any(name.startswith(start) for start in optional):
+        if name.startswith(tuple(left_out)) or (name not in shapes and name.startswith(tuple(optional))):
             initialized.append(name)
             continue
         _check_shape(prefix, name, shapes, variable.shape)
@@ -230,7 +231,7 @@ def _log_loading(prefix, loaded, initialized, ignored):
     for name in loaded:
         logging.info("  loaded: %s", name)
     for name in initialized:
-        logging.info("  initialized, not in the checkpoint: %s", name)
+        logging.info("  initialized, not from the checkpoint: %s", name)
     for name in sorted(set(ignored) - set(slots)):
         logging.info("  ignored, not in the model: %s", name)
     if slots:

@@ -15,6 +15,8 @@ from modeling.bert import BertModel, Dropout, activation_function, dense, initia
 # The original drops this share of the encoder's output before a token or sequence head.
 HEAD_DROPOUT = 0.1
 HEAD_INITIALIZER_RANGE = 0.02
+# Output bias of a label that a model converted from elsewhere does not know: its probability is 0 in float32.
+NEVER = -1e4
 
 
 class Projection(keras.layers.Layer):

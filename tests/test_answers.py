@@ -106,6 +106,15 @@ def test_no_answer_by_its_score(threshold, expected):
     assert texts(n_best)[:2] == ["", "b"]
 
 
+@pytest.mark.parametrize(("null", "expected"), [(0.25, ["b", "b c", ""]), (1.4, ["b", ""]), (2.0, ["", "b"])])
+def test_no_answer_is_in_every_list(null, expected):
+    # b scores 3, b c 2.5, no answer 0.5, 2.8 or 4. The list has room for two, and for no answer in any case.
+    logits = [(sequence({0: null, 4: 1.5}, 8), sequence({0: null, 4: 1.5, 5: 1.0}, 8))]
+    candidates = {"b": answers.Candidate(1, 1, 1.5, 1.5), "b c": answers.Candidate(1, 2, 1.5, 1.0)}
+    options = Options(n_best_size=2, with_negative=True)
+    assert texts(answers.n_best(candidates, answers.null_candidate(logits), options)[1]) == expected
+
+
 def test_nothing_but_no_answer():
     encoding = Encoding(["q"], ["a"], [0], [(0, 1)])
     logits = [(sequence({0: 1.0}, 5), sequence({0: 1.0}, 5))]

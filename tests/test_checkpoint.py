@@ -164,7 +164,7 @@ def test_a_new_head_is_initialized_and_the_log_says_so(pretrained, tmp_path, tin
     assert all(name.startswith("cls/") for name in ignored)
     assert f"loaded {len(loaded)} variables" in caplog.text
     assert "  loaded: bert/embeddings/word_embeddings" in caplog.text
-    assert "initialized, not in the checkpoint: output_weights" in caplog.text
+    assert "initialized, not from the checkpoint: output_weights" in caplog.text
     assert "ignored, not in the model: cls/predictions/output_bias" in caplog.text
 
 

@@ -1,56 +1,30 @@
-"""convert.py: Hugging Face's layout to a checkpoint of ours."""
+"""convert.py: Hugging Face's layout to a checkpoint of ours and back, without PyTorch (see test_transformers.py)."""
 
 import json
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file
 
 import convert
 from common.errors import InputError
-from modeling import checkpoint
+from data_prep import label_map
+from modeling import checkpoint, hugging_face
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel
 from tests.conftest import TINY
-
-# A layer of 8 with a feed-forward of 16, as transformers names and shapes it: linear weights are [out, in].
-SHAPES = {
-    "embeddings.position_ids": [1, 16],
-    "embeddings.word_embeddings.weight": [32, 8],
-    "embeddings.position_embeddings.weight": [16, 8],
-    "embeddings.token_type_embeddings.weight": [2, 8],
-    "embeddings.LayerNorm.weight": [8],
-    "embeddings.LayerNorm.bias": [8],
-    **{
-        f"encoder.layer.0.attention.{part}.{kind}": shape
-        for part in ("self.query", "self.key", "self.value", "output.dense")
-        for kind, shape in (("weight", [8, 8]), ("bias", [8]))
-    },
-    "encoder.layer.0.attention.output.LayerNorm.weight": [8],
-    "encoder.layer.0.attention.output.LayerNorm.bias": [8],
-    "encoder.layer.0.intermediate.dense.weight": [16, 8],
-    "encoder.layer.0.intermediate.dense.bias": [16],
-    "encoder.layer.0.output.dense.weight": [8, 16],
-    "encoder.layer.0.output.dense.bias": [8],
-    "encoder.layer.0.output.LayerNorm.weight": [8],
-    "encoder.layer.0.output.LayerNorm.bias": [8],
-    "pooler.dense.weight": [8, 8],
-    "pooler.dense.bias": [8],
-}
+from tests.hugging_face_samples import PIECES, SHAPES, encoder, encoder_with, message, run_convert, write_model
 
 
 @pytest.fixture
 def weights():
-    random = np.random.default_rng(1)
-    return {name: random.normal(size=shape).astype(np.float32) for name, shape in SHAPES.items()}
+    return encoder()
 
 
-def write_model(directory, weights, **config):
-    directory.mkdir(exist_ok=True)
-    (directory / "config.json").write_text(json.dumps(TINY | {"model_type": "bert", "layer_norm_eps": 1e-12} | config))
-    save_file(weights, directory / "model.safetensors")
-    (directory / "vocab.txt").write_text("[PAD]\n")
-    return directory
+@pytest.fixture
+def classifier():
+    """A token or sequence classifier with three labels."""
+    return encoder_with({"classifier.weight": [3, 8], "classifier.bias": [3]})
 
 
 def test_an_encoder_arrives_under_the_original_s_names(weights, tmp_path, run_script):
@@ -77,47 +51,170 @@ def test_an_encoder_arrives_under_the_original_s_names(weights, tmp_path, run_sc
     )
 
 
-def test_the_pre_training_heads_come_along(weights, tmp_path):
-    heads = {
-        "cls.predictions.bias": [32],
-        "cls.predictions.decoder.weight": [32, 8],
-        "cls.predictions.transform.dense.weight": [8, 8],
-        "cls.predictions.transform.LayerNorm.gamma": [8],  # its old name
-        "cls.seq_relationship.weight": [2, 8],
-        "cls.seq_relationship.bias": [2],
+def test_labels_of_ner_get_those_that_run_ner_needs(classifier, tmp_path):
+    names = {"0": "O", "1": "I-Gene", "2": "B-Gene"}
+    source = write_model(tmp_path / "a", classifier, architectures=["BertForTokenClassification"], id2label=names)
+    ours = run_convert(source, tmp_path / "ours")
+    assert label_map.read(ours) == ["[PAD]", "O", "I-Gene", "B-Gene", "X", "[CLS]", "[SEP]"]
+    reader = checkpoint.open_reader(checkpoint.find(ours))
+    np.testing.assert_array_equal(reader.get_tensor("output_weights")[1:4], classifier["classifier.weight"])
+    assert not reader.get_tensor("output_weights")[[0, 4, 5, 6]].any()
+    np.testing.assert_array_equal(reader.get_tensor("output_bias")[1:4], classifier["classifier.bias"])
+    assert list(reader.get_tensor("output_bias")[[0, 4, 5, 6]]) == [-1e4] * 4
+    back = run_convert(ours, tmp_path / "back", to="hugging_face")
+    assert json.loads((back / "config.json").read_text())["id2label"] == names
+    assert (back / "vocab.txt").read_bytes() == (source / "vocab.txt").read_bytes()
+    assert_same(load_file(back / "model.safetensors"), classifier)
+
+
+def test_special_labels_that_a_model_of_theirs_has_stay(classifier, tmp_path):
+    names = {"0": "O", "1": "X", "2": "[SEP]"}
+    source = write_model(tmp_path / "a", classifier, architectures=["BertForTokenClassification"], id2label=names)
+    ours = run_convert(source, tmp_path / "ours")
+    assert label_map.read(ours) == ["[PAD]", "O", "X", "[SEP]", "[CLS]"]
+    back = run_convert(ours, tmp_path / "back", to="hugging_face")
+    assert json.loads((back / "config.json").read_text())["id2label"] == names
+    assert_same(load_file(back / "model.safetensors"), classifier)
+
+
+def assert_same(tensors, expected):
+    expected = {name: array for name, array in expected.items() if "position_ids" not in name}
+    assert tensors.keys() == expected.keys()
+    assert all(tensors[name].tobytes() == array.tobytes() for name, array in expected.items())
+
+
+def test_the_pooler_that_theirs_is_without_is_zeros(classifier, tmp_path):
+    classifier = {name: array for name, array in classifier.items() if "pooler" not in name}
+    source = write_model(tmp_path / "a", classifier, architectures=["BertForTokenClassification"])
+    ours = run_convert(source, tmp_path / "ours", labels=["B", "I", "O"])
+    reader = checkpoint.open_reader(checkpoint.find(ours))
+    assert not reader.get_tensor("bert/pooler/dense/kernel").any()
+    back = run_convert(ours, tmp_path / "back", to="hugging_face")
+    assert_same(load_file(back / "model.safetensors"), classifier)
+
+
+def test_labels_that_the_configuration_does_not_name(classifier, tmp_path):
+    source = write_model(tmp_path / "a", classifier, architectures=["BertForSequenceClassification"])
+    assert label_map.read(run_convert(source, tmp_path / "b")) == ["LABEL_0", "LABEL_1", "LABEL_2"]
+    assert label_map.read(run_convert(source, tmp_path / "c", labels=["x", "false", "z"])) == ["x", "false", "z"]
+    assert json.loads((tmp_path / "b/fine_tuning.json").read_text())["negative_label"] is None
+    assert json.loads((tmp_path / "c/fine_tuning.json").read_text())["negative_label"] == "false"
+
+
+def test_hugging_face_s_files(weights, tmp_path, run_script):
+    ours = run_convert(write_model(tmp_path / "source", weights), tmp_path / "ours")
+    result = run_script("convert.py", "--to=hugging_face", f"--input_dir={ours}", f"--output_dir={tmp_path}/back")
+    assert result.returncode == 0, result.stderr
+    back = tmp_path / "back"
+    assert sorted(path.name for path in back.iterdir()) == [
+        "config.json",
+        "model.safetensors",
+        "tokenizer_config.json",
+        "vocab.txt",
+    ]
+    assert json.loads((back / "config.json").read_text()) == TINY | {
+        "architectures": ["BertModel"],
+        "layer_norm_eps": 1e-12,
+        "model_type": "bert",
+        "pad_token_id": 0,
+        "position_embedding_type": "absolute",
     }
-    weights = {f"bert.{name}": array for name, array in weights.items()}
-    weights |= {name: np.ones(shape, np.float32) for name, shape in heads.items()}
-    weights["classifier.weight"] = np.ones([3, 8], np.float32)
-    _, converted = convert.read_hugging_face(write_model(tmp_path / "source", weights))
-    assert {name for name in converted if not name.startswith("bert/")} == {
-        "cls/predictions/output_bias",
-        "cls/predictions/transform/dense/kernel",
-        "cls/predictions/transform/LayerNorm/gamma",
-        "cls/seq_relationship/output_weights",
-        "cls/seq_relationship/output_bias",
-    }
+    assert_same(load_file(back / "model.safetensors"), weights)
 
 
-def message(directory):
-    with pytest.raises(InputError) as error:
-        convert.read_hugging_face(directory)
-    return str(error.value)
+def test_the_vocabulary_is_that_of_the_model(weights, tmp_path):
+    pieces = [*PIECES[1:], "[PAD]"]
+    ours = run_convert(write_model(tmp_path / "source", weights, pieces), tmp_path / "ours")
+    back = run_convert(ours, tmp_path / "back", to="hugging_face")
+    assert (back / "vocab.txt").read_text().split() == pieces
+    assert json.loads((back / "config.json").read_text())["pad_token_id"] == 31
 
 
-def test_says_what_is_wrong(weights, tmp_path):
-    directory = write_model(tmp_path / "a", weights, layer_norm_eps=1e-5)
-    assert "'layer_norm_eps' is 1e-05" in message(directory)
-    directory = write_model(tmp_path / "a", weights, model_type="roberta")
-    assert "model_type is 'roberta'; expected 'bert'" in message(directory)
-    directory = write_model(tmp_path / "a", weights, vocab_size=33)
-    assert "word_embeddings has shape [32, 8], config.json says [33, 8]" in message(directory)
-    directory = write_model(tmp_path / "a", {k: v for k, v in weights.items() if "query.bias" not in k})
-    assert "attention/self/query/bias is missing; expected shape [8]" in message(directory)
-    (directory / "model.safetensors").write_bytes(b"no")
-    assert "model.safetensors: cannot be read" in message(directory)
-    (directory / "model.safetensors").unlink()
-    assert "model.safetensors: cannot be read" in message(directory)
+def our_classifier(directory, labels, rows=None):
+    """A checkpoint as run_ner.py or run_re.py writes it, with Adam's slots."""
+    directory.mkdir()
+    model = hugging_face.build("BertForSequenceClassification", BertConfig.from_dict(TINY), rows or labels)
+    variables = checkpoint.model_variables(model)
+    slots = {f"{name}/adam_m": variable for name, variable in variables.items()}
+    checkpoint.save(str(directory / "model.ckpt-7"), variables | slots)
+    (directory / "bert_config.json").write_text(json.dumps(TINY))
+    (directory / "vocab.txt").write_text("".join(f"{piece}\n" for piece in PIECES))
+    label_map.write(directory, labels)
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("labels", "task", "expected"),
+    [
+        (["[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]"], None, "BertForTokenClassification"),
+        (["0", "1"], None, "BertForSequenceClassification"),
+        (["0", "1"], "re", "BertForSequenceClassification"),
+        (["no", "yes"], "qa", "BertForSequenceClassification"),
+        (["B", "O"], "ner", "BertForTokenClassification"),
+    ],
+)
+def test_what_a_classifier_of_ours_is_for(labels, task, expected, tmp_path):
+    ours = our_classifier(tmp_path / "ours", labels)
+    if task:
+        (ours / "fine_tuning.json").write_text(json.dumps({"task": task}))
+    back = run_convert(ours, tmp_path / "back", to="hugging_face")
+    config = json.loads((back / "config.json").read_text())
+    assert config["architectures"] == [expected]
+    assert config["label2id"] == {label: index for index, label in enumerate(labels)}
+    assert not [name for name in load_file(back / "model.safetensors") if "adam" in name]
+
+
+def test_a_run_s_checkpoint_without_what_only_the_run_needs(tmp_path):
+    ours = our_classifier(tmp_path / "ours", ["0", "1"])
+    (ours / "fine_tuning.json").write_text('{"task": "re", "do_lower_case": false, "max_seq_length": 64}')
+    small = run_convert(ours, tmp_path / "small", checkpoint=str(ours))
+    assert sorted(path.name for path in small.iterdir()) == [
+        "bert_config.json",
+        "fine_tuning.json",
+        "label_map.json",
+        "model.ckpt-7.data-00000-of-00001",
+        "model.ckpt-7.index",
+        "vocab.txt",
+    ]
+    names = checkpoint.open_reader(checkpoint.find(small)).get_variable_to_shape_map()
+    assert len(names) == 25
+    assert not [name for name in names if "adam" in name]
+
+
+def test_writes_nothing_where_the_vocabulary_is_another(weights, tmp_path):
+    source = write_model(tmp_path / "a", weights, PIECES[:-1])
+    expected = "vocab.txt: 31 pieces, but the model's vocab_size is 32"
+    assert expected in message(run_convert, source, tmp_path / "b")
+    (source / "vocab.txt").unlink()
+    assert "vocab.txt: no such file; expected the vocabulary" in message(run_convert, source, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_writes_nothing_where_the_settings_are_of_another_task(classifier, tmp_path):
+    source = write_model(tmp_path / "a", classifier, architectures=["BertForSequenceClassification"])
+    (source / "fine_tuning.json").write_text('{"task": "ner"}')
+    expected = "fine_tuning.json: task is 'ner'; expected re or qa for BertForSequenceClassification"
+    assert expected in message(run_convert, source, tmp_path / "b")
+    (source / "fine_tuning.json").write_text("[]")
+    assert "fine_tuning.json: expected a JSON object, found list" in message(run_convert, source, tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_says_what_is_wrong_with_a_checkpoint_of_ours(tmp_path):
+    ours = our_classifier(tmp_path / "ours", ["0", "1"], rows=["0", "1", "2"])
+    says = message(run_convert, ours, tmp_path / "back", to="hugging_face")
+    assert "label_map.json: 2 labels; expected 3, one for each output of" in says
+    says = message(run_convert, ours, tmp_path / "back", to="hugging_face", labels=["a", "b", "c", "d"])
+    assert "--labels: 4 labels; expected 3" in says
+    (ours / "label_map.json").unlink()
+    assert "label_map.json: 0 labels" in message(run_convert, ours, tmp_path / "back", to="hugging_face")
+    (ours / "bert_config.json").unlink()
+    says = message(run_convert, ours, tmp_path / "back", to="hugging_face")
+    assert "bert_config.json: cannot be read" in says
+    (tmp_path / "empty").mkdir()
+    says = message(run_convert, tmp_path / "empty", tmp_path / "back", to="hugging_face")
+    assert "empty: no checkpoint there" in says
+    assert not (tmp_path / "back").exists()
 
 
 def test_a_run_s_checkpoint_is_not_written_over(tiny_config, tmp_path):
@@ -133,3 +230,8 @@ def test_a_run_s_checkpoint_is_not_written_over(tiny_config, tmp_path):
     (tmp_path / "other/bert_config.json").write_text(json.dumps(TINY | {"vocab_size": 33}))
     with pytest.raises(InputError, match=r"word_embeddings has shape \[32, 8\], the model needs \[33, 8\]"):
         convert.read_checkpoint(f"{tmp_path}/other", prefix)
+
+
+def test_labels_without_one_for_no_entity(classifier, tmp_path):
+    source = write_model(tmp_path / "a", classifier, architectures=["BertForTokenClassification"])
+    assert "labels LABEL_0, LABEL_1, LABEL_2; expected one that is O" in message(run_convert, source, tmp_path / "b")

@@ -111,3 +111,33 @@ def test_directories_without_a_note_or_without_a_checkpoint_pass(begin, tmp_path
     (tmp_path / "run/initial_weights.json").unlink()  # as if made before there were notes
     begin("a.ckpt", 0.1)
     assert not (tmp_path / "run/initial_weights.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "bias", "expected"),
+    [
+        (["0", "1"], [0.5, 0.5], True),
+        (["1", "0"], [0.5, 0.5], False),
+        (["0", "1", "2"], [0.5, 0.5], False),
+        (["0", "1"], [0.5, -1e4], False),  # a label that was added when the model was converted
+        (None, [0.5, 0.5], True),  # the original's: it does not say
+    ],
+)
+def test_a_head_of_other_labels_is_learned_anew(tmp_path, before, bias, expected):
+    for directory, labels in [(tmp_path / "before", before), (tmp_path / "now", ["0", "1"])]:
+        directory.mkdir()
+        if labels:
+            (directory / "label_map.json").write_text(json.dumps({label: i for i, label in enumerate(labels)}))
+    checkpoint.save(str(tmp_path / "before/model.ckpt-1"), {"output_bias": np.array(bias, np.float32)})
+    assert fine_tuning.goes_on_with_head(str(tmp_path / "before"), str(tmp_path / "now")) is expected
+
+
+def test_what_is_left_out_keeps_its_value(tmp_path):
+    model = SequenceClassifier(BertConfig.from_dict(TINY), 2)
+    model.build()
+    checkpoint.save(str(tmp_path / "model.ckpt-1"), {n: v + 1.0 for n, v in checkpoint.model_variables(model).items()})
+    before = {name: variable.numpy() for name, variable in checkpoint.model_variables(model).items()}
+    loaded, initialized, _ = checkpoint.load_weights(model, str(tmp_path), left_out=("output_",))
+    assert sorted(initialized) == ["output_bias", "output_weights"]
+    for name, variable in checkpoint.model_variables(model).items():
+        np.testing.assert_allclose(variable, before[name] + (name in loaded), rtol=1e-6)

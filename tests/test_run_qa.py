@@ -113,7 +113,7 @@ def trained(repository, sample_model, run_script, tmp_path_factory):
 def test_the_second_stage_starts_from_the_head_of_the_first(trained):
     _, results = trained
     assert "loaded: cls/squad/output_weights" in results["list"].stderr
-    assert "initialized, not in the checkpoint: output_weights" in results["yesno"].stderr
+    assert "initialized, not from the checkpoint: output_weights" in results["yesno"].stderr
 
 
 def test_a_step_is_counted_in_questions(trained):

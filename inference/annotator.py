@@ -1,0 +1,91 @@
+"""Entities and relations of any number of documents, a bounded number of them in memory."""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable
+
+from absl import logging as absl_logging
+
+from common.errors import InputError
+from data_prep import sentences
+from inference import model_directory, ner, relations
+
+CHUNK_CHARACTERS = 200_000  # of documents that are taken together, so that batches are of similar length
+
+
+@dataclasses.dataclass(frozen=True)
+class Annotator:
+    """The models that go over a text, in one pass."""
+
+    taggers: list  # of `ner.Tagger`
+    classifier: relations.Classifier | None
+    split_sentences: Callable  # as of `data_prep.sentences.load_sentence_splitter`
+    batch_size: int
+
+    def annotate(self, documents, advance=lambda count: None):
+        """Yields the documents in their order, with words, entities and relations.
+
+        Args:
+          documents: iterable of `Document`.
+          advance: called with the number of sequences that a model is done with, after each batch.
+        """
+        for chunk in _chunks(documents):
+            chunk = [ner.find_words(document, self.split_sentences) for document in chunk]
+            chunk = ner.annotate(chunk, self.taggers, self.batch_size, advance)
+            if self.classifier:
+                chunk = relations.relate(chunk, self.classifier, self.batch_size, advance)
+            yield from chunk
+
+
+def _chunks(documents):
+    chunk, size = [], 0
+    for document in documents:
+        chunk.append(document)
+        size += len(document.text)
+        if size >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def name_models(values):
+    """From `[NAME=]DIR` to a dict from name to directory; raises `InputError` for a name given twice."""
+    named = {}
+    for value in values:
+        name, found, path = value.partition("=")
+        if not found or os.path.isdir(value):
+            name, path = os.path.basename(os.path.normpath(os.path.abspath(value))), value
+        if name in named:
+            raise InputError(f"--ner_model={value}: a second model called {name}; expected NAME=DIR with another name")
+        named[name] = path
+    return named
+
+
+def load_annotator(names, re_model, splitter, batch_size):
+    """Reads all models' directories, then loads their weights.
+
+    Args:
+      names: from name to directory of the models that look for entities.
+      re_model: directory of a model of relations, or None.
+      splitter: name of a library that finds sentences.
+      batch_size: sequences a batch.
+    """
+    split_sentences = sentences.load_sentence_splitter(splitter)
+    directories = {name: model_directory.read(path, "ner") for name, path in names.items()}
+    of_relations = model_directory.read(re_model, "re") if re_model else None
+    taggers = [ner.load_tagger(name, directory) for name, directory in directories.items()]
+    classifier = relations.load_classifier(of_relations) if of_relations else None
+    return Annotator(taggers, classifier, split_sentences, batch_size)
+
+
+@contextlib.contextmanager
+def quiet_loading():
+    """Without a line of log for each variable."""
+    before = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    try:
+        yield
+    finally:
+        absl_logging.set_verbosity(before)

@@ -1,0 +1,175 @@
+"""Finds the entities of documents with models that run_ner.py trained."""
+
+import dataclasses
+import statistics
+
+import tensorflow as tf
+
+from biocodes import conlleval
+from data_prep import ner, sentences
+from data_prep.tokenization import BasicTokenizer
+from inference import sequences
+from inference.documents import Entity, unused_ids
+from inference.model_directory import ModelDirectory
+
+
+@dataclasses.dataclass(frozen=True)
+class Tagger:
+    """A model and the name that it goes by, also the type of its entities where its labels have none."""
+
+    name: str
+    directory: ModelDirectory
+    compiled: object  # as of `sequences.compile_function`: `labels` int32 [B, F], `confidences` float32 [B, F]
+
+
+@dataclasses.dataclass(frozen=True)
+class Word:
+    """A word as a model labels it."""
+
+    start: int
+    end: int
+    label: str  # O, B, I, or with a type: B-Disease
+    confidence: float  # the probability of its first piece's label
+
+
+def load_tagger(name, directory):
+    """Loads the model of a `ModelDirectory`."""
+    model = directory.load()
+
+    def label_batch(features):
+        probabilities = tf.nn.softmax(model(features))
+        return {
+            "labels": tf.argmax(probabilities, axis=-1, output_type=tf.int32),
+            "confidences": tf.reduce_max(probabilities, axis=-1),
+        }
+
+    return Tagger(name, directory, sequences.compile_function(label_batch))
+
+
+def annotate(documents, taggers, batch_size, advance=lambda count: None):
+    """Finds entities.
+
+    Args:
+      documents: list of `Document` with words.
+      taggers: list of `Tagger`.
+      batch_size: sequences a batch.
+      advance: called with the number of sequences that a model has labelled, after each batch.
+
+    Returns:
+      The documents, with the entities found behind those of the input.
+    """
+    found = [tag(documents, tagger, batch_size, advance) for tagger in taggers]
+    return [
+        _with_entities(document, [entity for entities in of_taggers for entity in entities])
+        for document, *of_taggers in zip(documents, *found, strict=True)
+    ]
+
+
+def find_words(document, split_sentences):
+    """The document with its sentences and their words, what stands between white space and punctuation.
+
+    These are the words of the basic tokenizer without lower-casing, whatever the model. A document that comes with
+    words keeps them.
+    """
+    if document.words is not None:
+        return document
+    tokenizer = BasicTokenizer(do_lower_case=False)
+    found = []
+    for start, end in sentences.split_paragraphs(document.text, document.paragraphs, split_sentences):
+        _, words = tokenizer.tokenize_with_spans(document.text[start:end])
+        found.append(tuple((start + spans[0][0], start + spans[-1][1]) for spans in words))
+    return dataclasses.replace(document, words=tuple(filter(None, found)))
+
+
+def tag(documents, tagger, batch_size, advance=lambda count: None):
+    """For each document a list of the entities that one model finds; their ids are still empty."""
+    texts = [[document.text[slice(*span)] for span in words] for document in documents for words in document.words]
+    labelled = iter(_label_words(texts, tagger, batch_size, advance))
+    return [
+        [
+            Entity("", kind or tagger.name, start, end, confidence, tagger.name)
+            for spans in document.words
+            for kind, start, end, confidence in find_entities(join_words(spans, *next(labelled)))
+        ]
+        for document in documents
+    ]
+
+
+def _label_words(texts, tagger, batch_size, advance):
+    """Yields for each sentence the label of each word's first piece, and its probability: two lists.
+
+    A word without a piece has O.
+
+    Args:
+      texts: for each sentence a list of words.
+      tagger, batch_size, advance: as for `annotate`.
+    """
+    directory = tagger.directory
+    pieces = ner.split_words([ner.Sentence(words, []) for words in texts], directory.tokenizer)
+    windows = ner.make_windows(pieces, directory.max_seq_length)
+    encoded = [_encode(pieces[window.sentence].tokens[window.start : window.end], directory) for window in windows]
+    rows = sequences.run(tagger.compiled, encoded, batch_size, advance)
+    labels, confidences = (
+        ner.merge_windows(windows, [row[key][: len(x.ids)] for row, x in zip(rows, encoded, strict=True)], pieces)
+        for key in ("labels", "confidences")
+    )
+    for words, of_pieces, predicted, probabilities in zip(texts, pieces, labels, confidences, strict=True):
+        names, values, previous = [ner.OUTSIDE] * len(words), [1.0] * len(words), -1
+        for word, index, value in zip(of_pieces.word_of, predicted[1:-1], probabilities[1:-1], strict=True):
+            if word != previous:
+                names[word], values[word] = directory.labels[index], float(value)
+            previous = word
+        yield names, values
+
+
+def _encode(tokens, directory):
+    return sequences.Sequence(directory.tokenizer.convert_tokens_to_ids([ner.CLS, *tokens, ner.SEP]))
+
+
+def join_words(spans, labels, confidences):
+    """Makes words of the labels that their first pieces have.
+
+    Data sets differ in what a word is: `IL-2` is one, or three. Where a model says of a word that touches the one
+    before that it goes on (`X`), it learned on data where they are one, and the word shares its entity. Any other
+    label that no word of the data has counts as O.
+
+    Args:
+      spans, labels, confidences: for each word of a sentence.
+
+    Returns:
+      A list of `Word`.
+    """
+    words, end, before = [], -1, ner.OUTSIDE
+    for (start, stop), label, confidence in zip(spans, labels, confidences, strict=True):
+        if label == ner.CONTINUATION and start == end:
+            label = before if before == ner.OUTSIDE else f"I{before[1:]}"
+        elif label in ner.SPECIAL_LABELS:
+            label = ner.OUTSIDE
+        words.append(Word(start, stop, label, confidence))
+        end, before = stop, label
+    return words
+
+
+def find_entities(words):
+    """Yields the type ("" for labels without), start, end and confidence of each entity of a sentence.
+
+    An entity is what the CoNLL evaluation takes for one: I after O or after another type begins it as well. Its
+    confidence is the mean of its words'.
+    """
+    inside, previous = [], ("O", "")
+    for word in [*words, None]:
+        current = conlleval.split_tag(word.label if word else ner.OUTSIDE)
+        if inside and conlleval.ends_chunk(previous, current):
+            yield previous[1], inside[0].start, inside[-1].end, statistics.fmean(word.confidence for word in inside)
+            inside = []
+        if inside or conlleval.starts_chunk(previous, current):
+            inside.append(word)
+        previous = current
+
+
+def _with_entities(document, found):
+    """The document with further entities, in the order of the text and with ids that it does not have yet."""
+    found.sort(key=lambda entity: (entity.start, -entity.end))
+    ids = unused_ids("T", document.entities)
+    named = (dataclasses.replace(entity, id=next(ids)) for entity in found)
+    return dataclasses.replace(document, entities=(*document.entities, *named))

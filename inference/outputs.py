@@ -1,0 +1,128 @@
+"""Where annotated documents go: all to one file, or those of each input to a file of their own."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import sys
+
+from common.errors import InputError
+from common.files import atomic_write, make_directory, read_lines
+from inference.formats import writers
+
+STANDARD = "-"  # standard output
+DONE_FILE = "done.jsonl"  # of a directory: what was asked for, then a line for each input that is done
+
+
+def standard_output():
+    """Standard output, in UTF-8 whatever the locale, and with line ends as they are written."""
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    return sys.stdout
+
+
+@contextlib.contextmanager
+def one_file(path, output_format, models):
+    """Opens a writer for the documents of all inputs.
+
+    Args:
+      path: of the file, which appears when all is done, or `STANDARD`; for brat of a directory.
+      output_format: one of `writers.FORMATS`.
+      models: names of the models that look for entities.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    if path == STANDARD:
+        with writers.open_writer(output_format, standard_output(), models) as writer:
+            yield writer
+        return
+    if os.path.isdir(path) and (output_format != "brat" or os.listdir(path)):
+        raise InputError(f"{path}: a directory that exists; expected the path of something new, or --output_dir")
+    make_directory(os.path.dirname(path) or ".")
+    with _open(path, output_format, models) as writer:
+        yield writer
+
+
+@contextlib.contextmanager
+def _open(path, output_format, models):
+    """Opens a writer for a file, or for a directory if it is brat's, that appears when it is whole."""
+    if output_format == "brat":
+        temporary = f"{path}.tmp{os.getpid()}"
+        make_directory(temporary)
+        try:
+            with writers.open_writer(output_format, temporary, models) as writer:
+                yield writer
+            shutil.rmtree(path, ignore_errors=True)  # empty, or of a run that was killed before it noted this input
+            os.replace(temporary, path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    else:
+        with atomic_write(path) as file, writers.open_writer(output_format, file, models) as writer:
+            yield writer
+
+
+@dataclasses.dataclass(frozen=True)
+class Directory:
+    """A directory with a file for each input, which a run that was stopped goes on with."""
+
+    path: str
+    output_format: str
+    models: list
+    root: str | None  # the directory that all inputs are in; None: an output is called by its input's last name
+
+    def begin(self, settings):
+        """Makes the directory.
+
+        Args:
+          settings: what the outputs depend on, a dict of strings.
+
+        Raises:
+          InputError: it cannot be written, or has the outputs of other settings.
+        """
+        make_directory(self.path)
+        done = os.path.join(self.path, DONE_FILE)
+        if not os.path.exists(done):
+            with atomic_write(done) as file:
+                file.write(json.dumps(settings) + "\n")
+        elif (before := self._lines()[0]) != settings:
+            other = [name for name in settings if before.get(name) != settings[name]]
+            raise InputError(
+                f"{self.path}: has annotations made with another {', '.join(other)} ({before.get(other[0])}, now "
+                f"{settings[other[0]]}); expected the same, or another --output_dir"
+            )
+
+    def done(self):
+        """Names of the inputs that are done."""
+        return {line["input"] for line in self._lines()[1:]}
+
+    def _lines(self):
+        path = os.path.join(self.path, DONE_FILE)
+        lines = []
+        for number, line in read_lines(path):
+            try:
+                lines.append(json.loads(line))
+            except json.JSONDecodeError:  # the last one, if the run was killed while it wrote
+                if not lines:
+                    raise InputError(f"{path}, line {number}: not JSON; expected the settings of a run") from None
+        return lines
+
+    def name(self, path):
+        """What an input is called here."""
+        if path == STANDARD:
+            return "standard_input"
+        return os.path.relpath(path, self.root) if self.root else os.path.basename(path)
+
+    @contextlib.contextmanager
+    def open(self, path):
+        """Opens a writer for the documents of an input; what it writes appears when all of them are written."""
+        name = self.name(path)
+        target = os.path.join(self.path, name)
+        make_directory(os.path.dirname(target))
+        with _open(f"{target}{writers.EXTENSIONS[self.output_format]}", self.output_format, self.models) as writer:
+            yield writer
+
+    def finish(self, path):
+        """Notes that an input is done."""
+        with open(os.path.join(self.path, DONE_FILE), "a", encoding="utf-8") as file:
+            file.write(json.dumps({"input": self.name(path)}) + "\n")

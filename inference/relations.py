@@ -1,0 +1,142 @@
+"""Classifies the pairs of entities of a sentence with a model that run_re.py trained."""
+
+import bisect
+import dataclasses
+import itertools
+
+import numpy as np
+import tensorflow as tf
+
+from common.errors import InputError
+from data_prep import relations
+from data_prep.relation_corpus import anonymize
+from data_prep.sentences import join_across
+from inference import sequences
+from inference.documents import Entity, Relation, unused_ids
+from inference.model_directory import ModelDirectory
+
+GROUPED_BATCHES = 16  # made of pairs together, of similar length; a text without sentences may have millions
+LONGEST_SENTENCE = 5_000  # characters around a pair; text without sentences (10 MB on a line) makes no more than that
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """A model of relations."""
+
+    directory: ModelDirectory
+    compiled: object  # as of `sequences.compile_function`: `probabilities` float32 [B, L]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """Two entities of a sentence, and the sentence with them made anonymous."""
+
+    first: Entity
+    second: Entity
+    sentence: str
+
+
+def load_classifier(directory):
+    """Loads the model of a `ModelDirectory`.
+
+    Raises:
+      InputError: it does not say what stands for the two entities.
+    """
+    if not directory.settings.get("entity_pairs"):
+        raise InputError(
+            f"{directory.path}: the training data had no sentence with two anonymized entities (@GENE$ and @DISEASE$, "
+            "say); expected a model for such"
+        )
+    model = directory.load()
+    compiled = sequences.compile_function(lambda features: {"probabilities": tf.nn.softmax(model(features))})
+    return Classifier(directory, compiled)
+
+
+def relate(documents, classifier, batch_size, advance=lambda count: None):
+    """Finds relations between the entities of each sentence, given or found.
+
+    A pair that the model gives its negative label (`false`, `0`) is no relation.
+
+    Args:
+      documents: a list of `Document` with words.
+      classifier: `Classifier`.
+      batch_size: sequences a batch.
+      advance: called with the number of pairs that are done, after each batch.
+
+    Returns:
+      The documents, with the relations found behind those of the input.
+    """
+    directory = classifier.directory
+    negative = directory.settings.get("negative_label")
+    pairs = ((i, pair) for i, document in enumerate(documents) for pair in find_pairs(document, directory.settings))
+    found = [[] for _ in documents]  # of each document (pair, label, probability)
+    while group := list(itertools.islice(pairs, batch_size * GROUPED_BATCHES)):
+        encoded = [encode(pair.sentence, directory) for _, pair in group]
+        rows = sequences.run(classifier.compiled, encoded, batch_size, advance)
+        for (i, pair), row in zip(group, rows, strict=True):
+            best = int(np.argmax(row["probabilities"]))
+            if directory.labels[best] != negative:
+                found[i].append((pair, directory.labels[best], float(row["probabilities"][best])))
+    return list(map(_with_relations, documents, found))
+
+
+def _with_relations(document, found):
+    ids = unused_ids("R", document.relations)
+    relations = (Relation(next(ids), label, pair.first.id, pair.second.id, p) for pair, label, p in found)
+    return dataclasses.replace(document, relations=(*document.relations, *relations))
+
+
+def find_pairs(document, settings):
+    """Yields each `Pair` of a document's entities that share a sentence and are of types that the model knows.
+
+    A type `Disease` is what `@DISEASE$` stands for. Entities that overlap make no pair; a mention that several models
+    found as the same type counts once.
+
+    Args:
+      document: `Document` with words.
+      settings: of the model, see `data_prep.relations.TextDescription`.
+    """
+    markers = {marker[1:-1].upper(): marker[1:-1] for pair in settings["entity_pairs"] for marker in pair}
+    entities = {}  # by type and span
+    for entity in document.entities:
+        kind = markers.get("-".join(entity.type.upper().split()))
+        entities.setdefault((kind, entity.start, entity.end), dataclasses.replace(entity, type=kind or ""))
+    entities = sorted(entities.values(), key=lambda entity: (entity.start, entity.end))
+    wanted = [tuple(marker[1:-1] for marker in pair) for pair in settings["entity_pairs"]]
+    spans = [(words[0][0], words[-1][1]) for words in document.words]
+    starts = [entity.start for entity in entities]
+    for start, end in join_across(spans, [(entity.start, entity.end) for entity in entities]):
+        inside = entities[bisect.bisect_left(starts, start) : bisect.bisect_left(starts, end)]
+        for first, second in _near(inside):
+            if {(first.type, second.type), (second.type, first.type)}.isdisjoint(wanted):
+                continue
+            span = max(start, second.end - LONGEST_SENTENCE), min(end, first.start + LONGEST_SENTENCE)
+            sentence = anonymize(document.text, span, first, second, _others(inside, span, first, second, settings))
+            if (first.type, second.type) not in wanted:
+                first, second = second, first
+            yield Pair(first, second, relations.lower_case(sentence) if settings["lower_case"] else sentence)
+
+
+def _others(entities, span, first, second, settings):
+    """Further entities of the sentence that `@OTHER$` is to stand for."""
+    if not settings["mask_others"]:
+        return []
+    inside = [entity for entity in entities if span[0] <= entity.start and entity.end <= span[1]]
+    return [entity for entity in inside if entity not in (first, second)]
+
+
+def _near(entities):
+    """Pairs of a sentence's entities, those that overlap and those that are absurdly far apart left out."""
+    for number, first in enumerate(entities):
+        for place in range(number + 1, len(entities)):
+            second = entities[place]
+            if second.end - first.start > LONGEST_SENTENCE:
+                break
+            if first.end <= second.start:
+                yield first, second
+
+
+def encode(sentence, directory):
+    """The `Sequence` of an anonymized sentence, cut so that its entities stay, as in training."""
+    pieces, *_ = relations.split_sentence(sentence, directory.tokenizer, directory.max_seq_length - 2)
+    return sequences.Sequence(directory.tokenizer.convert_tokens_to_ids(["[CLS]", *pieces, "[SEP]"]))

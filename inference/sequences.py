@@ -1,0 +1,59 @@
+"""Runs a model on sequences of any lengths, in batches of similar length."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+# Int32 [B, F]; the sizes are left open, so that a function is traced once and not once a length.
+SIGNATURE = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "input_mask", "segment_ids")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Sequence:
+    """Indices into the vocabulary; those from `second` on are of the second segment (None: there is none)."""
+
+    ids: list
+    second: int | None = None
+
+
+def compile_function(function):
+    """Makes a function of a batch (a dict of int32 [B, F]), which returns a dict of tensors [B, ...], fit for `run`."""
+    return tf.function(function, input_signature=[SIGNATURE])
+
+
+def run(compiled, sequences, batch_size, advance=lambda count: None):
+    """Applies a function to all sequences.
+
+    Args:
+      compiled: as of `compile_function`.
+      sequences: a list of `Sequence`.
+      batch_size: int.
+      advance: called with the number of sequences that are done, after each batch.
+
+    Returns:
+      A list: for each sequence a dict from name to its row, a NumPy array, padding included.
+    """
+    results = [None] * len(sequences)
+    # Long ones first: what does not fit into memory fails at once.
+    order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i].ids))
+    for begin in range(0, len(order), batch_size):
+        chosen = order[begin : begin + batch_size]
+        outputs = compiled(_batch([sequences[i] for i in chosen]))
+        arrays = {name: x.numpy() for name, x in outputs.items()}
+        for row, i in enumerate(chosen):
+            results[i] = {name: array[row] for name, array in arrays.items()}
+        advance(len(chosen))
+    return results
+
+
+def _batch(sequences):
+    shape = [len(sequences), max(len(sequence.ids) for sequence in sequences)]
+    batch = {name: np.zeros(shape, np.int32) for name in SIGNATURE}
+    for row, sequence in enumerate(sequences):
+        size = len(sequence.ids)
+        batch["input_ids"][row, :size] = sequence.ids
+        batch["input_mask"][row, :size] = 1
+        if sequence.second is not None:
+            batch["segment_ids"][row, sequence.second : size] = 1
+    return {name: tf.constant(array) for name, array in batch.items()}

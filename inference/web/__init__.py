@@ -1,0 +1,1 @@
+"""A web application around the models."""

@@ -1,0 +1,241 @@
+"""A page to try models, and the same as a JSON API. needs Flask and Jinja2: pip install '.[demo]'.
+
+    GET  /             the page; POST: its form
+    POST /api/annotate {"text": ...} -> what predict.py writes for a document
+    POST /api/answer   {"text": ..., "question": ...} -> what predict.py writes for a question
+    GET  /api/models   what is loaded, and the limits
+    GET  /api/schema   the API in OpenAPI 3.1
+
+A request brings its text and names no file. The page needs no script and nothing from elsewhere. What users send is
+neither kept nor logged.
+"""
+
+import json
+import logging
+import time
+import traceback
+from urllib.parse import urlsplit
+
+import flask
+from werkzeug.exceptions import HTTPException, InternalServerError, abort
+
+from inference import question_answering
+from inference.documents import Document
+from inference.formats import write_lines
+from inference.formats.read_text import find_paragraphs
+from inference.web import schema, view
+from inference.web.models import MAX_QUESTION, Models
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers send forms with `Origin: null`
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+
+pages = flask.Blueprint("pages", __name__)
+
+
+def create_app(annotator, reader, limits, hosts=None):
+    """Makes the Flask application.
+
+    Args:
+      annotator: `inference.annotator.Annotator` for entities and relations, or None.
+      reader: `inference.question_answering.Reader`, or None.
+      limits: `inference.web.models.Limits`.
+      hosts: what the header Host may be; None: anything. A server for its own machine alone has to name its hosts: any
+        page could read it otherwise, by a name that is made to lead here (DNS rebinding).
+    """
+    app = flask.Flask(__name__, static_folder=None, template_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=limits.max_bytes, MAX_FORM_MEMORY_SIZE=limits.max_bytes, HOSTS=hosts)
+    app.json.sort_keys = False
+    app.url_map.merge_slashes = False  # // is no address either, and redirects to none
+    app.extensions["models"] = Models(annotator, reader, limits)
+    app.register_error_handler(Exception, show_error)
+    app.register_blueprint(pages)
+    return app
+
+
+def models():
+    """The `Models` of the application whose request this is."""
+    return flask.current_app.extensions["models"]
+
+
+# Addresses
+
+
+@pages.get("/")
+def show_page():
+    return view.render(models().describe(), view.EXAMPLE, view.QUESTION)
+
+
+@pages.post("/")
+def try_models():
+    if flask.request.mimetype != FORM:
+        abort(415, f"expected the content type {FORM}")
+    form = {name: flask.request.form.get(name, "") for name in ("text", "question")}
+    text = form["text"].replace("\r\n", "\n")  # as it was typed; forms are sent with \r\n
+    question = form["question"].strip()
+    try:
+        result = run_models(text, question)
+    except HTTPException as error:
+        return answer_error(error, text, question)
+    return view.render(models().describe(), text, question, result)
+
+
+@pages.get("/style.css")
+def show_style():
+    return flask.Response(view.style(), mimetype="text/css")
+
+
+@pages.post("/api/annotate")
+def annotate():
+    (text,) = read_json("text")
+    document = make_document(text)
+    if not models().annotator:
+        abort(404, "no model that finds entities; expected the server started with --ner_model")
+    with models().turn() as advance:
+        document = models().annotate(document, advance)
+    return flask.Response(json.dumps(write_lines.to_dict(document), ensure_ascii=False) + "\n", mimetype=JSON)
+
+
+@pages.post("/api/answer")
+def answer():
+    text, question = read_json("text", "question")
+    document = make_document(text)
+    check_question(question)
+    if not models().reader:
+        abort(404, "no model that answers questions; expected the server started with --qa_model")
+    with models().turn() as advance:
+        found = models().answer(question, document, advance)
+    return flask.Response(question_answering.json_line(question, found) + "\n", mimetype=JSON)
+
+
+@pages.get("/api/models")
+def describe_models():
+    return models().describe()
+
+
+@pages.get("/api/schema")
+def show_schema():
+    return schema.make_schema(models().limits.max_characters, MAX_QUESTION)
+
+
+def run_models(text, question):
+    """A `view.Result`. The question may be empty where there are entities to find."""
+    document, answers = make_document(text), None
+    if question or not models().annotator:
+        check_question(question)
+    start = time.monotonic()
+    with models().turn() as advance:
+        if question and models().reader:
+            answers = models().answer(question, document, advance)
+        if models().annotator:
+            document = models().annotate(document, advance)
+    return view.Result(document, models().annotator is not None, answers, time.monotonic() - start)
+
+
+# What comes in
+
+
+@pages.before_app_request
+def check_sender():
+    """Refuses what a page from elsewhere sends or wants to read."""
+    request, hosts = flask.request, flask.current_app.config["HOSTS"]
+    flask.g.start = time.monotonic()
+    host = request.headers.get("Host", "").lower()
+    if hosts is not None and host not in hosts:
+        abort(403, f"the header Host; expected {' or '.join(sorted(hosts))}")
+    origin = request.headers.get("Origin")
+    if request.method == "POST" and origin is not None and urlsplit(origin.lower()).netloc != host:
+        abort(403, "sent by a page from elsewhere; expected one of this server")
+
+
+def read_json(*names):
+    """The values of a JSON object that has these names and no others."""
+    if flask.request.mimetype != JSON:
+        abort(415, f"expected the content type {JSON}")
+    try:
+        values = json.loads(flask.request.get_data())
+    except (ValueError, RecursionError):
+        abort(400, f"no JSON; expected an object with {', '.join(names)}")
+    if not isinstance(values, dict) or set(values) != set(names):
+        abort(400, f"expected an object with {', '.join(names)} and nothing else")
+    return [values[name] for name in names]
+
+
+def check_string(name, value, longest):
+    if not isinstance(value, str):
+        abort(400, f"{name}: expected a string")
+    if len(value) > longest:
+        abort(413, f"{name}: {len(value):,} characters; expected at most {longest:,}")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        abort(400, f"{name}: half of a pair of surrogates; expected whole characters")
+
+
+def check_question(question):
+    check_string("question", question, MAX_QUESTION)
+    if not question.strip():
+        abort(400, "question: empty; expected text")
+
+
+def make_document(text):
+    """The `Document` of a text that the limits allow."""
+    check_string("text", text, models().limits.max_characters)
+    flask.g.characters = len(text)
+    paragraphs = tuple(find_paragraphs(text))
+    if not paragraphs:
+        abort(400, "text: nothing but white space; expected text")
+    return Document("text", text, paragraphs, "request")
+
+
+# What goes out
+
+
+def show_error(error):
+    """The response to what went wrong, for the API as JSON."""
+    if not isinstance(error, HTTPException):
+        # Without the message of the error, in which there may be text of the user.
+        logging.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+        error = InternalServerError()
+    return answer_error(error)
+
+
+def answer_error(error, text="", question=""):
+    """The response to an HTTP error; the page still has in its form what the user sent, if it could be read."""
+    response, message = error.get_response(), describe_error(error)
+    if flask.request.path.startswith("/api/"):
+        response.data, response.mimetype = json.dumps({"error": message}) + "\n", JSON
+    else:
+        response.data = view.render(models().describe(), text, question, error=message)
+    return response
+
+
+def describe_error(error):
+    """One line; where it is not ours already, in place of the library's, which is meant for a page of its own."""
+    if error.description != type(error).description:
+        return error.description
+    limits, methods = models().limits, getattr(error, "valid_methods", None) or ()
+    ours = {
+        404: "no such address; expected / or one that /api/schema names",
+        405: f"another method; expected {' or '.join(sorted(set(methods) - {'OPTIONS', 'HEAD'}))}",
+        413: f"more than {limits.max_bytes:,} bytes; expected a text of at most {limits.max_characters:,} characters",
+        500: "a defect of the server, whose log says more",
+    }
+    return ours.get(error.code, error.name)
+
+
+@pages.after_app_request
+def finish(response):
+    """Adds the headers, and logs the request without what the user sent."""
+    response.headers.update(HEADERS)
+    rule = flask.request.url_rule or "unknown address"
+    seconds, characters = time.monotonic() - flask.g.start, flask.g.get("characters", 0)
+    method = flask.request.method
+    logging.info("%s %s: %d, %d characters, %.2f s", method, rule, response.status_code, characters, seconds)
+    return response

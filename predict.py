@@ -1,0 +1,241 @@
+"""Finds entities, relations and answers in new text, with models that run_ner.py, run_re.py and run_qa.py trained.
+
+    python predict.py --ner_model=$OUTPUT_DIR --input=abstract.txt
+    python predict.py --ner_model=Disease=$DISEASE_DIR --ner_model=Chemical=$CHEMICAL_DIR --re_model=$RE_DIR \
+        --input=articles/ --output_dir=annotated --output_format=bioc_xml
+    python predict.py --qa_model=$QA_DIR --question='What causes Rett syndrome?' --input=abstracts.xml
+
+Text comes as plain text, PubMed or PMC XML, PubTator, BioC or words a line (`--input_format`), from files, directories
+or standard input. Annotations go to standard output, `--output_file` or, a file for each input, `--output_dir`, where
+a run that was stopped goes on. Offsets count characters of the untouched text.
+"""
+
+import collections
+import contextlib
+import importlib.util
+import itertools
+import logging
+import os
+import signal
+
+import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
+
+# isort: split
+from absl import flags
+
+from common import errors, files
+from common.errors import InputError, StoppedError
+from common.progress import progress
+from data_prep import answers, sentences
+from inference import model_directory, outputs, question_answering
+from inference.annotator import load_annotator, name_models, quiet_loading
+from inference.formats import readers, writers
+
+FLAGS = flags.FLAGS
+
+MAX_WARNINGS = 5  # of text that cannot be read, printed as they come; all are counted
+
+
+def define_flags():
+    flags.DEFINE_string("input", "-", "Files, directories and patterns, separated by commas; -: standard input.")
+    flags.DEFINE_enum("input_format", "auto", readers.FORMATS, "What the input is; auto: each file's own.")
+    flags.DEFINE_string("output_file", "-", "File for all that is found (brat: directory); -: standard output.")
+    flags.DEFINE_string("output_dir", None, "Directory for a file for each input; goes on where it was stopped.")
+    flags.DEFINE_enum("output_format", "jsonl", writers.FORMATS, "How to write what is found.")
+    flags.DEFINE_multi_string(
+        "ner_model",
+        [],
+        "[NAME=]directory of a model of run_ner.py; may be given several times. NAME, else the directory's own, is the "
+        "type of entities whose labels have none.",
+    )
+    flags.DEFINE_string("re_model", None, "Directory of a model of run_re.py, for the pairs of entities in a sentence.")
+    flags.DEFINE_string("qa_model", None, "Directory of a model of run_qa.py, in place of the others.")
+    flags.DEFINE_multi_string("question", [], "What to ask about the input; may be given several times.")
+    flags.DEFINE_integer("num_answers", 5, "Answers to a question, the best; of list questions all.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 32, "Sequences a batch.", lower_bound=1)
+    flags.DEFINE_enum("sentence_splitter", "nupunkt", sentences.SPLITTERS, "Library that finds the sentences.")
+
+
+def main(_):
+    check_flags(FLAGS)
+    paths = readers.list_inputs(FLAGS.input)
+    if FLAGS.qa_model:
+        answer_questions(paths, FLAGS)
+    else:
+        annotate(paths, FLAGS)
+
+
+def annotate(paths, values):
+    """Writes the entities and relations of all inputs."""
+    names, directory = name_models(values.ner_model), None
+    if values.output_dir:
+        root = values.input if os.path.isdir(values.input) else None
+        directory = outputs.Directory(values.output_dir, values.output_format, list(names), root)
+        directory.begin(settings_of(values))
+        done = directory.done()
+        paths = [path for path in paths if directory.name(path) not in done]
+        if done:
+            logging.info("%s: %d inputs done before, %d left", values.output_dir, len(done), len(paths))
+        if not paths:
+            return
+    with quiet_loading():
+        annotator = load_annotator(names, values.re_model, values.sentence_splitter, values.batch_size)
+    tally, owners, failed = Tally(), collections.deque(), set()
+    with stopped_in_order(), progress("annotate", unit="sequence") as bar:
+        annotated = annotator.annotate(read(paths, values.input_format, tally, owners, failed), bar.update)
+        if directory:
+            write_each(annotated, owners, failed, directory, tally)
+        else:
+            with outputs.one_file(values.output_file, values.output_format, list(names)) as writer:
+                for document in annotated:
+                    writer.write(document)
+                    tally.add(document)
+    tally.report()
+
+
+def answer_questions(paths, values):
+    """Writes the answers to all questions, a line of JSON each."""
+    with quiet_loading():
+        directory = model_directory.read(values.qa_model, "qa")
+        options = answers.Options(n_best_size=max(values.num_answers, answers.Options.n_best_size))
+        reader = question_answering.load_reader(directory, options)
+    tally = Tally()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(stopped_in_order())
+        bar = stack.enter_context(progress("answer", unit="sequence"))
+        to_standard = values.output_file == outputs.STANDARD
+        file = outputs.standard_output() if to_standard else stack.enter_context(files.atomic_write(values.output_file))
+        for question in values.question:
+            documents = tally.watch(read(paths, values.input_format, tally))
+            found = question_answering.answer(question, documents, reader, values.batch_size, bar.update)
+            found = question_answering.best_of(found, reader, values.num_answers)
+            file.write(question_answering.json_line(question, found) + "\n")
+    tally.report()
+
+
+def check_flags(values):
+    """Raises `InputError` if the flags do not go together."""
+    if not values.ner_model and not values.re_model and not values.qa_model:
+        raise InputError("nothing to do: expected --ner_model, --re_model or --qa_model")
+    if bool(values.qa_model) != bool(values.question):
+        raise InputError("--qa_model and --question: expected both or neither")
+    if values.qa_model:
+        for name in ("ner_model", "re_model", "output_dir"):
+            if getattr(values, name):
+                raise InputError(f"--{name}: not with --qa_model; expected a command of its own")
+        if values.output_format != "jsonl":
+            raise InputError(f"--output_format={values.output_format}: answers are lines of JSON; expected jsonl")
+        if values.input == "-" and len(values.question) > 1:
+            raise InputError("--input=-: standard input can be read once; expected files, or one --question")
+    if values.output_dir and values.output_file != outputs.STANDARD:
+        raise InputError("--output_file and --output_dir: expected one of them")
+    if values.output_format == "brat" and not values.output_dir and values.output_file == outputs.STANDARD:
+        raise InputError(
+            "--output_format=brat: files for each document; expected --output_file=DIRECTORY or --output_dir"
+        )
+    if values.output_format == "html" and not importlib.util.find_spec("jinja2"):
+        raise InputError("--output_format=html: needs Jinja2; expected it installed, as by `pip install '.[report]'`")
+    if values.output_format == "conll" and values.re_model:
+        raise InputError("--output_format=conll: has no place for relations; expected another with --re_model")
+
+
+def settings_of(values):
+    """What annotations depend on, by flag."""
+    names = ("ner_model", "re_model", "input_format", "output_format", "sentence_splitter")
+    return {f"--{name}": str(getattr(values, name) or "none") for name in names}
+
+
+class Tally:
+    """What was read and found, for the last line of the log."""
+
+    def __init__(self):
+        self.documents = 0
+        self.entities, self.relations = collections.Counter(), collections.Counter()
+        self.problems = []
+
+    def problem(self, message):
+        """Counts text that cannot be read; the first few are printed."""
+        self.problems.append(message)
+        if len(self.problems) <= MAX_WARNINGS:
+            logging.warning("left out: %s", message)
+
+    def watch(self, documents):
+        """Counts documents of a question as they go by."""
+        for document in documents:
+            self.documents += 1
+            yield document
+
+    def add(self, document):
+        self.documents += 1
+        self.entities.update(entity.type for entity in document.entities if entity.model)
+        self.relations.update(relation.type for relation in document.relations if relation.confidence is not None)
+
+    def report(self):
+        """Raises `InputError` if there was nothing but what cannot be read."""
+        if self.problems and not self.documents:
+            raise InputError(self.problems[0])
+        for name, found in [("entities", self.entities), ("relations", self.relations)]:
+            if found:
+                kinds = ", ".join(f"{kind} {count}" for kind, count in found.most_common())
+                logging.info("%d %s: %s", found.total(), name, kinds)
+        logging.info("%d documents, %d left out", self.documents, len(self.problems))
+
+
+def read(paths, input_format, tally, owners=None, failed=None):
+    """Yields the documents of all inputs.
+
+    Args:
+      paths: the inputs.
+      input_format: of all, or auto.
+      tally: `Tally`.
+      owners: a deque to which the input of each document is added, or None.
+      failed: a set to which inputs are added that could not be read to their ends, or None.
+    """
+    for path in paths:
+        try:
+            for document in readers.read_documents(path, input_format, tally.problem):
+                if owners is not None:
+                    owners.append(path)
+                yield document
+        except InputError as error:
+            if failed is not None:
+                failed.add(path)
+            tally.problem(str(error))
+
+
+def write_each(annotated, owners, failed, directory, tally):
+    """Writes the documents of each input to a file of their own.
+
+    Args:
+      annotated: iterable of `Document`, each of which takes its input from the deque `owners`.
+      owners, failed: as for `read`.
+      directory: `outputs.Directory`.
+      tally: `Tally`.
+    """
+    for path, documents in itertools.groupby(annotated, key=lambda _: owners.popleft()):
+        with directory.open(path) as writer:
+            for document in documents:
+                writer.write(document)
+                tally.add(document)
+        if path not in failed:
+            directory.finish(path)
+
+
+@contextlib.contextmanager
+def stopped_in_order():
+    """Ends the block with `StoppedError` if the program is told to end, so that no half file stays."""
+
+    def stop(number, _):
+        raise StoppedError(f"stopped by {signal.Signals(number).name}; of an --output_dir the same command goes on")
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    define_flags()
+    errors.run(main)

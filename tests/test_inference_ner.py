@@ -1,0 +1,167 @@
+"""Entities of documents: words and their spans, labels to entities, long sentences, and what run_ner.py predicts."""
+
+import types
+
+import pytest
+import tensorflow as tf
+
+from data_prep import ner as data
+from data_prep.sentences import load_sentence_splitter
+from data_prep.tokenization import FullTokenizer
+from inference import model_directory, ner, sequences
+from inference.annotator import Annotator
+from inference.documents import Document, Entity
+
+LABELS = ["[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]"]
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lung", "cancer", "IL", "2", "and", "of", "-", ".", "##s"]
+# What a stand-in for a model says of each piece wherever it stands: label and its probability.
+SAID = {"lung": ("B", 0.9), "cancer": ("I", 0.7), "IL": ("B", 0.8), "-": ("X", 0.6), "2": ("X", 0.4), "##s": ("X", 0.1)}
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory):
+    """A model that knows pieces by heart and sequences of at most 8 pieces."""
+    vocab = tmp_path_factory.mktemp("vocab") / "vocab.txt"
+    vocab.write_text("".join(f"{piece}\n" for piece in PIECES))
+    said = [SAID.get(piece, ("O", 0.5)) for piece in PIECES]
+    labels, confidences = tf.constant([LABELS.index(label) for label, _ in said]), tf.constant([p for _, p in said])
+
+    def label_batch(features):
+        ids = features["input_ids"]
+        return {"labels": tf.gather(labels, ids), "confidences": tf.gather(confidences, ids)}
+
+    directory = types.SimpleNamespace(tokenizer=FullTokenizer(str(vocab), False), labels=LABELS, max_seq_length=8)
+    return ner.Tagger("Disease", directory, sequences.compile_function(label_batch))
+
+
+def document(text, **fields):
+    return Document("1", text, ((0, len(text)),), "text.txt", **fields)
+
+
+def annotate(tagger, *documents, splitter="none"):
+    annotator = Annotator([tagger], None, load_sentence_splitter(splitter), 4)
+    return list(annotator.annotate(documents))
+
+
+def mentions(annotated):
+    return [(annotated.text[e.start : e.end], e.start) for e in annotated.entities]
+
+
+def test_offsets_are_those_of_the_untouched_text(tagger):
+    (found,) = annotate(tagger, document("\ufeffof\r\n\U0001f600 lung\t\xa0cancers, and lung"))
+    assert mentions(found) == [("lung\t\xa0cancers", 7), ("lung", 26)]
+    assert found.entities[0] == Entity("T1", "Disease", 7, 20, pytest.approx((0.9 + 0.7) / 2), "Disease")
+    assert found.entities[1].id == "T2"
+
+
+def test_a_word_that_the_model_says_goes_on_shares_the_entity(tagger):
+    (found,) = annotate(tagger, document("IL-2 and IL - 2"))
+    assert mentions(found) == [("IL-2", 0), ("IL", 9)]
+    assert found.entities[0].confidence == pytest.approx((0.8 + 0.6 + 0.4) / 3)
+
+
+def test_ids_that_the_document_has_are_not_given_again(tagger):
+    given = (Entity("T1", "Gene", 0, 2), Entity("x", "Gene", 0, 2))
+    (found,) = annotate(tagger, document("of lung", entities=given))
+    assert [entity.id for entity in found.entities] == ["T1", "x", "T2"]
+    assert found.entities[:2] == given
+
+
+def test_entities_do_not_go_across_sentences(tagger):
+    (found,) = annotate(tagger, document("Much of lung. Cancer of cancer and of lung."), splitter="nupunkt")
+    assert mentions(found) == [("lung", 8), ("cancer", 24), ("lung", 38)]
+    joined = Document("1", "lung\ncancer", ((0, 4), (5, 11)), "text.txt")
+    assert mentions(annotate(tagger, joined)[0]) == [("lung", 0), ("cancer", 5)]
+
+
+def test_a_long_sentence_has_all_its_entities(tagger):
+    text = " ".join(["and of lung cancer"] * 50)
+    (found,) = annotate(tagger, document(text))
+    assert mentions(found) == [("lung cancer", start + 7) for start in range(0, len(text), 19)]
+    assert [entity.confidence for entity in found.entities] == pytest.approx([0.8] * 50)
+
+
+def test_documents_come_in_their_order_and_empty_ones_too(tagger):
+    texts = ["lung", "", "of lung cancer", " \n", "and"]
+    found = annotate(tagger, *(document(text) for text in texts))
+    assert [each.text for each in found] == texts
+    assert [mentions(each) for each in found] == [[("lung", 0)], [], [("lung cancer", 3)], [], []]
+
+
+def test_memory_holds_a_part_of_the_documents(tagger):
+    read = []
+
+    def documents():
+        for number in range(30):
+            read.append(number)
+            yield document("of lung " * 5_000)
+
+    annotator = Annotator([tagger], None, load_sentence_splitter("none"), 64)
+    next(annotator.annotate(documents()))
+    assert len(read) == 5  # 40,000 characters each
+
+
+def test_several_models_go_over_the_text_at_once(tagger):
+    other = ner.Tagger("Gene", tagger.directory, tagger.compiled)
+    annotator = Annotator([tagger, other], None, load_sentence_splitter("none"), 4)
+    (found,) = annotator.annotate([document("lung of cancer")])
+    assert [(e.id, e.type, e.model, e.start) for e in found.entities] == [
+        ("T1", "Disease", "Disease", 0),
+        ("T2", "Gene", "Gene", 0),
+        ("T3", "Disease", "Disease", 8),
+        ("T4", "Gene", "Gene", 8),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["O", "I", "I", "O"], [("", 1, 2)]),
+        (["B", "B", "I"], [("", 0, 0), ("", 1, 2)]),
+        (["B-a", "I-b", "I-b"], [("a", 0, 0), ("b", 1, 2)]),
+        (["B-a", "I-a", "O", "I-a"], [("a", 0, 1), ("a", 3, 3)]),
+        ([], []),
+    ],
+)
+def test_an_entity_is_what_the_evaluation_counts(labels, expected):
+    words = [ner.Word(start, start + 1, label, 1.0) for start, label in enumerate(labels)]
+    assert [(kind, start, end - 1) for kind, start, end, _ in ner.find_entities(words)] == expected
+
+
+def test_labels_equal_the_original_s(shared, tmp_path):
+    """The original's run_ner.py from its checkpoint: the words of its test.tsv, and the labels in its output."""
+    golden = shared / "golden"
+    model_directory.write(
+        tmp_path,
+        types.SimpleNamespace(
+            bert_config_file=golden / "e2e/ner/bert_config.json",
+            vocab_file=golden / "vocab_small.txt",
+            do_lower_case=False,
+            max_seq_length=64,
+        ),
+        "ner",
+    )
+    (tmp_path / "label_map.json").write_text(str({label: i for i, label in enumerate(LABELS)}).replace("'", '"'))
+    for path in (golden / "e2e/ner").glob("model.ckpt.*"):
+        (tmp_path / path.name).symlink_to(path)
+    tagger = ner.load_tagger("Disease", model_directory.read(str(tmp_path), "ner"))
+    detokenized = (golden / "e2e/ner/NER_result_conll.txt").read_text().strip("\n").split("\n\n")
+    documents, expected = [], []
+    for sentence, block in zip(data.read_sentences(golden / "inputs/NER/test.tsv"), detokenized, strict=True):
+        rows = [line.split(" ") for line in block.split("\n")]
+        text = " ".join(sentence.words)
+        if len(tagger.directory.tokenizer.tokenize(text)) > 62:
+            continue  # cut by the original
+        starts = [len(" ".join([*sentence.words[:i], ""])) for i in range(len(sentence.words))]
+        spans = tuple((start, start + len(word)) for start, word in zip(starts, sentence.words, strict=True))
+        documents.append(Document("1", text, (), "test.tsv", words=(spans,)))
+        labels = [row[2].split("-")[0] for row in rows]
+        begins = [
+            label == "B" or (label == "I" and last == "O")
+            for last, label in zip(["O", *labels[:-1]], labels, strict=True)
+        ]
+        expected.append([start for start, begin in zip(starts, begins, strict=True) if begin])
+    found = ner.annotate(documents, [tagger], 8)
+    assert [[entity.start for entity in each.entities] for each in found] == expected
+    assert len(documents) > 20
+    assert sum(map(len, expected)) > 20

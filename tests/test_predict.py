@@ -1,0 +1,218 @@
+"""predict.py as a user runs it, with small models of random weights."""
+
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import types
+
+import pytest
+
+import predict
+from common.errors import InputError
+from inference.annotator import name_models
+from tests.model_directories import make_model_directory
+
+LABELS = ["[PAD]", "O", "X", "B", "[CLS]", "[SEP]", "I"]
+TEXT = "Mutations of BRCA1 cause breast cancer.\r\n\r\nAspirin inhibits COX2 in \U0001f42d mice.\n"
+
+
+@pytest.fixture(scope="module")
+def models(repository, tmp_path_factory):
+    """Directories of models for each task; the one for entities gives every label to some word."""
+    directory = tmp_path_factory.mktemp("models")
+    pieces = (repository / "samples/vocab.txt").read_text().splitlines()
+    text = {
+        "entity_pairs": [["@DISEASE$", "@GENE$"]],
+        "mask_others": False,
+        "lower_case": False,
+        "negative_label": None,
+    }
+    span = {"question_type": "factoid", "doc_stride": 32, "max_query_length": 16, "version_2_with_negative": False}
+    make_model_directory(directory / "ner", pieces, "ner", LABELS, max_seq_length=64)
+    make_model_directory(directory / "re", pieces, "re", ["0", "1"], max_seq_length=64, **text)
+    make_model_directory(directory / "qa", pieces, "qa", max_seq_length=64, **span)
+    return directory
+
+
+@pytest.fixture
+def run(models, run_script):
+    def run_predict(*arguments, model="ner", **options):
+        result = run_script("predict.py", f"--{model}_model={models}/{model}", *arguments, **options)
+        assert "Traceback" not in result.stderr
+        return result
+
+    return run_predict
+
+
+def lines_of(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def check_error(result, *parts):
+    assert result.returncode == 1, result.stderr
+    line = result.stderr.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    for part in parts:
+        assert str(part) in line
+
+
+def test_standard_input_to_standard_output(run):
+    result = run(input=TEXT)
+    assert result.returncode == 0, result.stderr
+    (document,) = lines_of(result.stdout)
+    assert document["text"] == TEXT
+    assert document["entities"]
+    for entity in document["entities"]:
+        assert entity["text"] == TEXT[entity["start"] : entity["end"]]
+        assert (entity["type"], entity["model"]) == ("ner", "ner")
+        assert 0 < entity["confidence"] <= 1
+    assert "1 documents, 0 left out" in result.stderr
+
+
+def test_several_models_and_relations_in_one_pass(run, models, tmp_path):
+    (tmp_path / "a.txt").write_text("The gene BRCA1 causes breast cancer in mice. " * 20)
+    others = [f"--ner_model={name}={models}/ner" for name in ("Disease", "Gene")]
+    result = run(*others, f"--input={tmp_path}/a.txt", model="re")
+    assert result.returncode == 0, result.stderr
+    (document,) = lines_of(result.stdout)
+    assert {entity["model"] for entity in document["entities"]} == {"Disease", "Gene"}
+    kinds = {entity["id"]: entity["type"] for entity in document["entities"]}
+    assert document["relations"]
+    for relation in document["relations"]:
+        assert (kinds[relation["first"]], kinds[relation["second"]]) == ("Disease", "Gene")
+        assert relation["type"] in ("0", "1")
+
+
+def test_relations_between_the_entities_of_the_input(run, tmp_path):
+    entities = "7\t0\t5\tBRCA1\tGene\t1\n7\t13\t19\tcancer\tDisease\t2\n7\t24\t31\taspirin\tChemical\t3\n"
+    (tmp_path / "a.pubtator").write_text(f"7|t|BRCA1 causes cancer and aspirin.\n7|a|\n{entities}\n")
+    result = run(f"--input={tmp_path}/a.pubtator", "--output_format=pubtator", model="re")
+    assert result.returncode == 0, result.stderr
+    assert entities in result.stdout
+    (relation,) = [line.split("\t") for line in result.stdout.splitlines()[5:] if line]
+    assert relation[0] == "7"
+    assert relation[1] in ("relation_0", "relation_1")  # a number there would be an offset
+
+
+def test_answers_have_their_place(run, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT, newline="")
+    (tmp_path / "b.txt").write_text("Nothing here. " * 50)
+    question = "--question=Which gene causes cancer?"
+    result = run(f"--input={tmp_path}", question, "--question=And then?", "--num_answers=3", model="qa")
+    assert result.returncode == 0, result.stderr
+    first, second = lines_of(result.stdout)
+    assert (first["question"], second["question"]) == ("Which gene causes cancer?", "And then?")
+    assert len(first["answers"]) == 3
+    for answer in first["answers"]:
+        text = pathlib.Path(answer["source"]).read_bytes().decode()
+        assert text[answer["start"] : answer["end"]] == answer["text"]
+        assert answer["text"] in answer["passage"]
+    probabilities = [answer["probability"] for answer in first["answers"]]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert 0 < sum(probabilities) <= 1
+
+
+def test_a_directory_has_a_file_for_each_input_and_is_gone_on_with(run, tmp_path):
+    source, output = tmp_path / "in", tmp_path / "out"
+    (source / "deep").mkdir(parents=True)
+    (source / "a.txt").write_text(TEXT, newline="")
+    (source / "deep/b.txt").write_text("Lung cancer. " * 40)
+    arguments = [f"--input={source}", f"--output_dir={output}"]
+    assert run(*arguments).returncode == 0
+    written = [output / "a.txt.jsonl", output / "deep/b.txt.jsonl"]
+    assert [lines_of(path.read_text())[0]["source"] for path in written] == [f"{source}/a.txt", f"{source}/deep/b.txt"]
+
+    (source / "c.txt").write_text("Asthma.")
+    written[0].write_text("what is done is not done again")
+    result = run(*arguments)
+    assert "2 inputs done before, 1 left" in result.stderr
+    assert written[0].read_text() == "what is done is not done again"
+    assert lines_of((output / "c.txt.jsonl").read_text())[0]["text"] == "Asthma."
+
+    check_error(run(*arguments, "--output_format=html"), output, "another --output_format", "jsonl", "html")
+
+
+def test_a_stopped_run_leaves_whole_files_and_goes_on(models, repository, tmp_path):
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for number in range(20):
+        (source / f"{number:02}.txt").write_text("The gene BRCA1 causes breast cancer in mice. " * 1_000)
+    command = [sys.executable, "predict.py", f"--ner_model={models}/ner", f"--input={source}", f"--output_dir={output}"]
+    process = subprocess.Popen(command, cwd=repository, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(output.glob("*.jsonl.tmp*")) and len(list(output.glob("*.jsonl"))) < 2:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, messages = process.communicate(timeout=120)
+    assert process.returncode == 0, messages
+    assert "goes on" in messages
+    files = sorted(path.name for path in output.iterdir())
+    assert "done.jsonl" in files
+    assert not [name for name in files if ".tmp" in name]
+    assert len(files) < 21
+    (output / "done.jsonl").open("a").write('{"input": "3')  # killed while it wrote this
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for number in range(20):
+        (document,) = lines_of((output / f"{number:02}.txt.jsonl").read_text())
+        assert len(document["text"]) == 45_000
+
+
+def test_what_cannot_be_read_is_counted_and_the_rest_is_annotated(run, tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.txt").write_text("Asthma.")
+    (source / "b.txt").write_bytes(b"Asth\xffma")
+    (source / "c.txt").write_bytes(b"\x00\x01\x02" * 100)
+    (source / "d.unknown").write_text("?")
+    result = run(f"--input={source}", f"--output_dir={tmp_path}/out")
+    assert result.returncode == 0, result.stderr
+    for name in ("b.txt", "c.txt", "d.unknown"):
+        assert f"left out: {source}/{name}" in result.stderr
+    assert "1 documents, 3 left out" in result.stderr
+    done = [line["input"] for line in lines_of((tmp_path / "out/done.jsonl").read_text())[1:]]
+    assert done == ["a.txt"]
+    check_error(run(f"--input={source}/b.txt"), source / "b.txt", "UTF-8")
+
+
+def test_brat_and_html_are_whole(run, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT, newline="")
+    result = run(f"--input={tmp_path}/a.txt", "--output_format=brat", f"--output_file={tmp_path}/brat")
+    assert result.returncode == 0, result.stderr
+    (annotations,) = (tmp_path / "brat").glob("*.ann")
+    assert annotations.with_suffix(".txt").read_bytes().decode() == TEXT
+    assert annotations.read_text().startswith("T1\tner ")
+    result = run(f"--input={tmp_path}/a.txt", "--output_format=html", f"--output_file={tmp_path}/a.html")
+    assert result.returncode == 0, result.stderr
+    assert "BRCA1" in (tmp_path / "a.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        ({"ner_model": ["a"], "output_format": "brat"}, ["brat", "--output_dir"]),
+        ({"ner_model": ["a"], "output_file": "x", "output_dir": "y"}, ["expected one of them"]),
+        ({"ner_model": ["a"], "re_model": "b", "output_format": "conll"}, ["conll", "no place for relations"]),
+        ({"qa_model": "a"}, ["--question"]),
+        ({"question": ["?"], "ner_model": ["a"]}, ["--qa_model and --question"]),
+        ({"qa_model": "a", "question": ["?"], "ner_model": ["b"]}, ["--ner_model", "not with --qa_model"]),
+        ({"qa_model": "a", "question": ["?"], "output_format": "html"}, ["html", "expected jsonl"]),
+        ({"qa_model": "a", "question": ["?", "??"]}, ["standard input can be read once"]),
+        ({}, ["nothing to do"]),
+    ],
+)
+def test_flags_that_do_not_go_together(flags, parts):
+    given = {"ner_model": [], "re_model": None, "qa_model": None, "question": [], "input": "-", "output_dir": None}
+    given |= {"output_file": "-", "output_format": "jsonl"}
+    with pytest.raises(InputError) as raised:
+        predict.check_flags(types.SimpleNamespace(**(given | flags)))
+    for part in parts:
+        assert part in str(raised.value)
+
+
+def test_models_have_names():
+    assert name_models(["a/b/", "Gene=c"]) == {"b": "a/b/", "Gene": "c"}
+    with pytest.raises(InputError, match="a second model called b"):
+        name_models(["a/b", "b=c"])
