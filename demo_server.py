@@ -18,11 +18,11 @@ import ipaddress
 import logging
 import signal
 import socket
+import sys
 
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
 
 # isort: split
-import waitress
 from absl import flags
 
 from common import errors
@@ -30,8 +30,14 @@ from common.errors import InputError
 from data_prep import sentences
 from inference import model_directory, question_answering
 from inference.annotator import load_annotator, name_models, quiet_loading
-from inference.web import application, view
-from inference.web.models import BATCH_SIZE, MAX_WAITING, Limits
+
+try:
+    import waitress
+
+    from inference.web import application, view
+    from inference.web.models import BATCH_SIZE, MAX_WAITING, Limits
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {error.name} is not installed; expected the packages of `pip install '.[demo]'`")
 
 FLAGS = flags.FLAGS
 

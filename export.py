@@ -26,11 +26,11 @@ import common.quiet_tensorflow  # noqa: F401  (before all else that imports Tens
 
 # isort: split
 from absl import flags
-from absl import logging as absl_logging
 
 from common import errors, files
 from common.errors import InputError
 from inference import model_directory
+from inference.annotator import quiet_loading
 from inference.graph import saved_model
 
 FLAGS = flags.FLAGS
@@ -47,11 +47,10 @@ def define_flags():
 
 
 def main(_):
-    absl_logging.set_verbosity(absl_logging.WARNING)  # not what became of each variable
     directory = model_directory.read(FLAGS.model_dir)
     name = FLAGS.name or os.path.basename(os.path.abspath(FLAGS.model_dir))
-    write(directory, FLAGS.output_dir, name, FLAGS.batch_size)
-    absl_logging.set_verbosity(absl_logging.INFO)
+    with quiet_loading():
+        write(directory, FLAGS.output_dir, name, FLAGS.batch_size)
     logging.info("%s: a SavedModel of a model of %s", FLAGS.output_dir, model_directory.SCRIPTS[directory.task])
 
 

@@ -12,7 +12,7 @@ of the layers. `--init_checkpoint` may be of any model here, also a directory wi
     --vectors=sentence --layers=-2 --output_file=sentences.npz         for each line the mean of its pieces
     --vectors=sentence --pooling=pooler --output_file=sentences.npz    what the pooler makes of [CLS]
 
-.npz and .h5 are for bulk: the same values unrounded, in less than half the space. `inference/formats/vector_files.py`
+.npz and .h5 are for bulk: the same values unrounded, in less than half the space. `inference/vector_files.py`
 says what is in each format. Lines over `--max_seq_length` are cut, as in the original, with a warning.
 """
 
@@ -29,8 +29,7 @@ from common import errors, files
 from common.errors import InputError
 from common.progress import progress
 from data_prep.tokenization import FullTokenizer, validate_case_matches_checkpoint
-from inference import features
-from inference.formats import vector_files
+from inference import features, vector_files
 from modeling import distribution
 from modeling.config import BertConfig
 

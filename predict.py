@@ -52,13 +52,13 @@ def define_flags():
     flags.DEFINE_string("qa_model", None, "Directory of a model of run_qa.py, in place of the others.")
     flags.DEFINE_multi_string("question", [], "What to ask about the input; may be given several times.")
     flags.DEFINE_integer("num_answers", 5, "Answers to a question, the best; of list questions all.", lower_bound=1)
-    flags.DEFINE_integer("batch_size", 32, "Sequences a batch.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 16, "Sequences a batch.", lower_bound=1)
     flags.DEFINE_enum("sentence_splitter", "nupunkt", sentences.SPLITTERS, "Library that finds the sentences.")
 
 
 def main(_):
     check_flags(FLAGS)
-    paths = readers.list_inputs(FLAGS.input)
+    paths = readers.list_inputs(FLAGS.input, FLAGS.output_dir)
     if FLAGS.qa_model:
         answer_questions(paths, FLAGS)
     else:
@@ -71,6 +71,7 @@ def annotate(paths, values):
     if values.output_dir:
         root = values.input if os.path.isdir(values.input) else None
         directory = outputs.Directory(values.output_dir, values.output_format, list(names), root)
+        directory.check_names(paths)
         directory.begin(settings_of(values))
         done = directory.done()
         paths = [path for path in paths if directory.name(path) not in done]
@@ -78,7 +79,7 @@ def annotate(paths, values):
             logging.info("%s: %d inputs done before, %d left", values.output_dir, len(done), len(paths))
         if not paths:
             return
-    with quiet_loading():
+    with stopped_in_order(), quiet_loading():
         annotator = load_annotator(names, values.re_model, values.sentence_splitter, values.batch_size)
     tally, owners, failed = Tally(), collections.deque(), set()
     with stopped_in_order(), progress("annotate", unit="sequence") as bar:
@@ -95,7 +96,7 @@ def annotate(paths, values):
 
 def answer_questions(paths, values):
     """Writes the answers to all questions, a line of JSON each."""
-    with quiet_loading():
+    with stopped_in_order(), quiet_loading():
         directory = model_directory.read(values.qa_model, "qa")
         options = answers.Options(n_best_size=max(values.num_answers, answers.Options.n_best_size))
         reader = question_answering.load_reader(directory, options)
@@ -224,13 +225,19 @@ def write_each(annotated, owners, failed, directory, tally):
 @contextlib.contextmanager
 def stopped_in_order():
     """Ends the block with `StoppedError` if the program is told to end, so that no half file stays."""
+    stopped = []
 
     def stop(number, _):
-        raise StoppedError(f"stopped by {signal.Signals(number).name}; of an --output_dir the same command goes on")
+        stopped.append(f"stopped by {signal.Signals(number).name}; of an --output_dir the same command goes on")
+        raise StoppedError(stopped[0])
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
+    except Exception as error:
+        if stopped:  # Keras and AutoGraph make another exception, of many lines, of one in a function that they trace
+            raise StoppedError(stopped[0]) from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

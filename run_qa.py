@@ -58,7 +58,9 @@ def define_flags():
     flags.DEFINE_float(
         "null_score_diff_threshold", 0.0, "No answer where it scores higher than the best one by more than this."
     )
-    flags.DEFINE_float("list_threshold", 0.42, "List questions: lowest probability of an answer.", 0.0, 1.0)
+    flags.DEFINE_float(
+        "list_threshold", answers.LIST_THRESHOLD, "List questions: lowest probability of an answer.", 0.0, 1.0
+    )
     flags.DEFINE_bool("balance_answers", True, "Yes/no questions: train on as many with yes as with no.")
     flags.DEFINE_bool("verbose_logging", False, "Name all questions in a warning, not just the first five.")
 

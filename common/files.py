@@ -56,12 +56,18 @@ def read_json(path, expected):
 def atomic_write(path, mode="w"):
     """Opens a temporary file beside `path` and renames it to `path` if the block succeeds.
 
-    A reader never sees a half-written file, and what stood there before survives a failure.
+    A reader never sees a half-written file, and what stood there before survives a failure. Devices and pipes
+    (/dev/null) are written to, not replaced, and so is what a link points at.
     """
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, mode, **text) as file:
+            yield file
+        return
+    path = os.path.realpath(path)
     temporary = f"{path}.tmp{os.getpid()}"
-    encoding = None if "b" in mode else "utf-8"
     try:
-        with open(temporary, mode, encoding=encoding, newline=None if "b" in mode else "\n") as file:
+        with open(temporary, mode, **text) as file:
             yield file
         os.replace(temporary, path)
     except BaseException:
@@ -133,7 +139,8 @@ def expand_patterns(patterns, list_files=None):
     """
     files = []
     for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        matches = sorted(path for path in glob.glob(pattern) if os.path.isfile(path) or list_files)
+        found = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))  # a name may have brackets
+        matches = [path for path in found if os.path.isfile(path) or list_files]
         if not matches:
             raise InputError(f"{pattern}: no such file; expected paths or patterns, separated by commas")
         for path in matches:

@@ -15,6 +15,7 @@ from common.files import atomic_write
 from data_prep.tokenization import BasicTokenizer
 
 NO_CANDIDATE = "empty"  # the original's answer where no span is allowed
+LIST_THRESHOLD = 0.42  # list questions: lowest probability of an answer, by default
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,6 +26,21 @@ MAYBE_LONG_WORD = re.compile(rf"\S{{{MAX_WORD_CHARS + 1}}}")
 LONG_WORD = re.compile(rf"\S{{{MAX_WORD_CHARS + 1},}}")
 
 
+def list_pieces(vocab):
+    """The pieces by id as tensorflow-text needs them, from `{piece: id}`.
+
+    Only the last id of a repeated piece is in use. The library needs different pieces on all lines, none empty or with
+    a NUL, so other lines get one that no text has, of a control character.
+    """
+    pieces = {i: piece for piece, i in vocab.items() if piece and "\0" not in piece}
+    return [pieces.get(i, f"\x01{i}") for i in range(max(vocab.values()) + 1)]
+
+
+def find_unknown_word(vocab):
+    """A word that is not in the vocabulary: a single letter of a dead script (Deseret)."""
+    return next(char for char in map(chr, range(0x10428, 0x10450)) if char not in vocab)
+
+
 class FastTokenizer:
     """Turns many texts into ids at once; equal to FullTokenizer."""
 
@@ -33,18 +48,13 @@ class FastTokenizer:
         """Raises InputError if the vocabulary is unfit (see `tokenization.load_vocab`)."""
         self.vocab = load_vocab(vocab_file)
         self.do_lower_case = do_lower_case
-        # Only the last id of a repeated piece is in use. The library needs different pieces on all lines,
-        # none empty or with a NUL, so other lines get one that no text has, of a control character.
-        pieces = {i: piece for piece, i in self.vocab.items() if piece and "\0" not in piece}
-        lines = [pieces.get(i, f"\x01{i}") for i in range(max(self.vocab.values()) + 1)]
         self._tokenizer = tensorflow_text.FastBertTokenizer(
-            lines,
+            list_pieces(self.vocab),
             token_out_type=tf.int32,
             max_bytes_per_word=MAX_BYTES_PER_WORD,
             lower_case_nfd_strip_accents=False,
         )
-        # A word that is in no vocabulary: a single letter of a dead script (Deseret).
-        self._unknown_word = next(char for char in map(chr, range(0x10428, 0x10450)) if char not in self.vocab)
+        self._unknown_word = find_unknown_word(self.vocab)
 
     def tokenize_to_ids(self, texts):
         """Returns the ids of all texts, one after the other, and where each begins.

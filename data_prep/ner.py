@@ -200,19 +200,17 @@ def merge_windows(windows, predictions, pieces):
     """
     merged = [None] * len(pieces)
     depth = [None] * len(pieces)
+    ends = {window.sentence: window.end for window in windows}  # of the last window
     for window, predicted in zip(windows, predictions, strict=True):
-        i, size = window.sentence, window.end - window.start
+        i, inside = window.sentence, slice(window.start, window.end)
         if merged[i] is None:
-            merged[i], depth[i] = np.array(predicted), _depth(size)
-            continue
-        known = len(merged[i]) - 2
-        labels = np.concatenate([merged[i][:-1], np.zeros(window.end - known, int), predicted[-1:]])
-        depths = np.concatenate([depth[i], np.full(window.end - known, -1)])
-        inside = slice(window.start, window.end)
-        better = _depth(size) > depths[inside]
-        labels[1:-1][inside][better] = predicted[1:-1][better]
-        depths[inside] = np.maximum(depths[inside], _depth(size))
-        merged[i], depth[i] = labels, depths
+            merged[i], depth[i] = np.zeros(ends[i] + 2, predicted.dtype), np.full(ends[i], -1)
+            merged[i][0] = predicted[0]
+        depths = _depth(window.end - window.start)
+        better = depths > depth[i][inside]
+        merged[i][1:-1][inside][better] = predicted[1:-1][better]
+        depth[i][inside][better] = depths[better]
+        merged[i][-1] = predicted[-1]
     return merged
 
 

@@ -9,9 +9,7 @@ from absl import logging as absl_logging
 
 from common.errors import InputError
 from data_prep import sentences
-from inference import model_directory, ner, relations
-
-CHUNK_CHARACTERS = 200_000  # of documents that are taken together, so that batches are of similar length
+from inference import model_directory, ner, relations, sequences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +28,8 @@ class Annotator:
           documents: iterable of `Document`.
           advance: called with the number of sequences that a model is done with, after each batch.
         """
-        for chunk in _chunks(documents):
+        # 1: there may be any number without text.
+        for chunk in sequences.in_chunks(documents, lambda one: len(one.text) + 1, sequences.CHUNK_CHARACTERS):
             chunk = [ner.find_words(document, self.split_sentences) for document in chunk]
             chunk = ner.annotate(chunk, self.taggers, self.batch_size, advance)
             if self.classifier:
@@ -38,25 +37,15 @@ class Annotator:
             yield from chunk
 
 
-def _chunks(documents):
-    chunk, size = [], 0
-    for document in documents:
-        chunk.append(document)
-        size += len(document.text)
-        if size >= CHUNK_CHARACTERS:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
 def name_models(values):
-    """From `[NAME=]DIR` to a dict from name to directory; raises `InputError` for a name given twice."""
+    """From `[NAME=]DIR` to a dict from name to directory; raises `InputError` for a missing or repeated name."""
     named = {}
     for value in values:
         name, found, path = value.partition("=")
         if not found or os.path.isdir(value):
             name, path = os.path.basename(os.path.normpath(os.path.abspath(value))), value
+        if not name or not path:
+            raise InputError(f"--ner_model={value}: expected NAME=DIR, or a directory alone")
         if name in named:
             raise InputError(f"--ner_model={value}: a second model called {name}; expected NAME=DIR with another name")
         named[name] = path

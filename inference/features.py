@@ -180,7 +180,8 @@ class Extractor:
         Yields:
           Lists of pairs: a `Line` and its vectors.
         """
-        for window in _windows(lines, batch_size, _WINDOW_BYTES // (4 * self.values_per_piece)):
+        pieces = _WINDOW_BYTES // (4 * self.values_per_piece)
+        for window in sequences.in_chunks(lines, lambda line: len(line.tokens), pieces, batch_size):
             yield self._run_window(window, batch_size, advance)
 
     def _run_window(self, window, batch_size, advance):
@@ -204,16 +205,3 @@ def _combine(layers, combination):
     if combination == APART:
         return stacked
     return (tf.reduce_mean if combination == "mean" else tf.reduce_sum)(stacked, axis=2)
-
-
-def _windows(lines, min_lines, max_pieces):
-    """Yields lists of lines with some `max_pieces` pieces, or more if they would be fewer than `min_lines`."""
-    window, pieces = [], 0
-    for line in lines:
-        window.append(line)
-        pieces += len(line.tokens)
-        if pieces >= max_pieces and len(window) >= min_lines:
-            yield window
-            window, pieces = [], 0
-    if window:
-        yield window

@@ -27,6 +27,13 @@ from modeling.heads import SequenceClassifier, SpanClassifier, TokenClassifier
 FILE_NAME = "fine_tuning.json"
 CONFIG_FILE, VOCAB_FILE = "bert_config.json", "vocab.txt"
 SCRIPTS = {"ner": "run_ner.py", "re": "run_re.py", "qa": "run_qa.py"}
+# What fine_tuning.json has to hold, of any task and of each; of relations also negative_label, which may be null.
+SETTINGS = {"task": str, "do_lower_case": bool, "max_seq_length": int}
+SETTINGS_OF = {
+    "ner": {},
+    "re": {"entity_pairs": list, "mask_others": bool, "lower_case": bool},
+    "qa": {"question_type": str, "doc_stride": int, "max_query_length": int, "version_2_with_negative": bool},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +54,13 @@ class ModelDirectory:
         Raises:
           InputError: no checkpoint, or one of another model.
         """
+        config = dataclasses.replace(self.config, initializer_range=0.0)  # all weights come from the checkpoint
         if self.task == "ner":
-            model = TokenClassifier(self.config, len(self.labels))
+            model = TokenClassifier(config, len(self.labels))
         elif self.labels:
-            model = SequenceClassifier(self.config, len(self.labels))
+            model = SequenceClassifier(config, len(self.labels))
         else:
-            model = SpanClassifier(self.config)
+            model = SpanClassifier(config)
         model.build()
         checkpoint.load_trained(model, self.path, None)
         return model
@@ -102,13 +110,12 @@ def read(path, task=None):
             hint = "; the command that trained the model, given once more, adds what is missing and trains no more"
         raise InputError(f"{path}: no {FILE_NAME}; expected a directory that {scripts} trained a model in{hint}")
     settings = read_json(file, "what a model was fine-tuned for")
-    expected = {"task": str, "do_lower_case": bool, "max_seq_length": int}
-    if not isinstance(settings, dict) or not all(type(settings.get(name)) is kind for name, kind in expected.items()):
-        raise InputError(f"{file}: expected {', '.join(expected)}")
+    _check_settings(file, settings, SETTINGS)
     if settings["task"] not in SCRIPTS or task not in (None, settings["task"]):
         trained = SCRIPTS.get(settings["task"], settings["task"])
         raise InputError(f"{path}: a model of {trained}; expected one of {scripts}")
     task = settings["task"]
+    _check_settings(file, settings, SETTINGS_OF[task])
     labels = label_map.read(path)
     if labels is None and (task != "qa" or settings.get("question_type") == "yesno"):
         raise InputError(f"{path}: no {label_map.FILE_NAME}; expected the labels of the model")
@@ -119,3 +126,8 @@ def read(path, task=None):
     if not checkpoint.newest(path):
         raise InputError(f"{path}: no checkpoint; expected a model whose training has ended")
     return ModelDirectory(path, task, config, tokenizer, settings["max_seq_length"], labels, settings)
+
+
+def _check_settings(file, settings, expected):
+    if not isinstance(settings, dict) or not all(type(settings.get(name)) is kind for name, kind in expected.items()):
+        raise InputError(f"{file}: expected {', '.join(expected)}")

@@ -16,7 +16,13 @@ DONE_FILE = "done.jsonl"  # of a directory: what was asked for, then a line for 
 
 
 def standard_output():
-    """Standard output, in UTF-8 whatever the locale, and with line ends as they are written."""
+    """Standard output, in UTF-8 whatever the locale, and with line ends as they are written.
+
+    Raises:
+      InputError: it is closed.
+    """
+    if sys.stdout is None:
+        raise InputError("standard output: closed; expected it open, --output_file or --output_dir")
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")
     return sys.stdout
 
@@ -71,6 +77,20 @@ class Directory:
     models: list
     root: str | None  # the directory that all inputs are in; None: an output is called by its input's last name
 
+    def check_names(self, paths):
+        """Raises `InputError` if two inputs would have the same output, or one that of the list of what is done."""
+        inputs = {}
+        for path in paths:
+            name = self.name(path)
+            if name in inputs:
+                raise InputError(
+                    f"{self.path}: {inputs[name]} and {path} would both be {name} there; expected one directory as "
+                    "--input, or files with different names"
+                )
+            inputs[name] = path
+            if f"{name}{writers.EXTENSIONS[self.output_format]}" == DONE_FILE:
+                raise InputError(f"{path}: its output would be {DONE_FILE}, which is taken; expected another name")
+
     def begin(self, settings):
         """Makes the directory.
 
@@ -105,6 +125,8 @@ class Directory:
             except json.JSONDecodeError:  # the last one, if the run was killed while it wrote
                 if not lines:
                     raise InputError(f"{path}, line {number}: not JSON; expected the settings of a run") from None
+        if not lines:
+            raise InputError(f"{path}: empty; expected the settings of a run")
         return lines
 
     def name(self, path):

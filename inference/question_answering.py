@@ -20,11 +20,8 @@ from common.errors import InputError
 from data_prep import answers, questions
 from inference import sequences
 from inference.documents import Document
-from inference.model_directory import FILE_NAME, ModelDirectory
+from inference.model_directory import ModelDirectory
 
-SETTINGS = {"question_type": str, "doc_stride": int, "max_query_length": int, "version_2_with_negative": bool}
-LIST_THRESHOLD = 0.42  # the default of run_qa.py
-CHUNK_CHARACTERS = 200_000  # of passages that are taken together, so that batches are of similar length
 LONGEST_PASSAGE = 100_000  # characters; so much of a longer document is a document of its own
 LONGEST_WORD = 5_000  # characters; a longer one is cut: text without white space (10 MB on a line)
 SURROUNDINGS = 2_000  # characters before and after an answer that are shown of a longer paragraph
@@ -81,13 +78,8 @@ def load_reader(directory, options=None):
     Args:
       directory: `ModelDirectory`.
       options: `data_prep.answers.Options`, None for its defaults; whether there may be no answer is as in training.
-
-    Raises:
-      InputError: the directory does not say how the model was trained.
     """
     settings = directory.settings
-    if not all(type(settings.get(name)) is kind for name, kind in SETTINGS.items()):
-        raise InputError(f"{directory.path}/{FILE_NAME}: expected {', '.join(SETTINGS)}")
     model = directory.load()
 
     def score_batch(features):
@@ -170,7 +162,7 @@ def _score(question, documents, reader, batch_size, advance):
         logging.warning("the question has %d pieces, of which the model reads the first %d", size, longest)
     passages = (passage for document in documents for passage in _passages(document, question))
     total = empty = 0
-    for chunk in _chunks(passages):
+    for chunk in sequences.in_chunks(passages, _size, sequences.CHUNK_CHARACTERS):
         examples = [passage.example for passage in chunk]
         encodings = list(
             questions.encode(examples, tokenizer, directory.max_seq_length, settings["doc_stride"], longest)
@@ -188,17 +180,8 @@ def _score(question, documents, reader, batch_size, advance):
         logging.warning("%d of %d documents without text, in which no answer is looked for", empty, total)
 
 
-def _chunks(passages):
-    """Lists of passages of some `CHUNK_CHARACTERS` together."""
-    chunk, size = [], 0
-    for passage in passages:
-        chunk.append(passage)
-        size += sum(map(len, passage.example.words)) + 1  # 1: there may be many without text
-        if size >= CHUNK_CHARACTERS:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
+def _size(passage):
+    return sum(map(len, passage.example.words)) + 1  # 1: there may be any number without text
 
 
 def _passages(document, question):
@@ -264,7 +247,7 @@ def _answer_list(scored, reader):
             for (text, one), entry in zip(found.items(), entries, strict=True)
         }
         best = _merge(best, found, 1)
-        found = {text: one for text, one in found.items() if one.answer.probability > LIST_THRESHOLD}
+        found = {text: one for text, one in found.items() if one.answer.probability > answers.LIST_THRESHOLD}
         over = _merge(over, found, options.n_best_size)
     return [one.answer for one in (over or best).values()]
 

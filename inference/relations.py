@@ -3,6 +3,7 @@
 import bisect
 import dataclasses
 import itertools
+import json
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +14,7 @@ from data_prep.relation_corpus import anonymize
 from data_prep.sentences import join_across
 from inference import sequences
 from inference.documents import Entity, Relation, unused_ids
-from inference.model_directory import ModelDirectory
+from inference.model_directory import FILE_NAME, ModelDirectory
 
 GROUPED_BATCHES = 16  # made of pairs together, of similar length; a text without sentences may have millions
 LONGEST_SENTENCE = 5_000  # characters around a pair; text without sentences (10 MB on a line) makes no more than that
@@ -42,14 +43,20 @@ def load_classifier(directory):
     Raises:
       InputError: it does not say what stands for the two entities.
     """
-    if not directory.settings.get("entity_pairs"):
+    pairs = directory.settings["entity_pairs"]
+    if not pairs or not all(map(_is_pair, pairs)):
         raise InputError(
-            f"{directory.path}: the training data had no sentence with two anonymized entities (@GENE$ and @DISEASE$, "
-            "say); expected a model for such"
+            f"{directory.path}/{FILE_NAME}: entity_pairs is {json.dumps(pairs)[:100]}; expected what stands for "
+            'the two entities of a sentence in the training data, such as [["@DISEASE$", "@GENE$"]]'
         )
     model = directory.load()
     compiled = sequences.compile_function(lambda features: {"probabilities": tf.nn.softmax(model(features))})
     return Classifier(directory, compiled)
+
+
+def _is_pair(markers):
+    is_text = isinstance(markers, list) and all(isinstance(marker, str) for marker in markers)
+    return is_text and len(markers) == 2 and all(map(relations.MARKER.fullmatch, markers))
 
 
 def relate(documents, classifier, batch_size, advance=lambda count: None):
@@ -82,8 +89,8 @@ def relate(documents, classifier, batch_size, advance=lambda count: None):
 
 def _with_relations(document, found):
     ids = unused_ids("R", document.relations)
-    relations = (Relation(next(ids), label, pair.first.id, pair.second.id, p) for pair, label, p in found)
-    return dataclasses.replace(document, relations=(*document.relations, *relations))
+    named = (Relation(next(ids), label, pair.first.id, pair.second.id, p) for pair, label, p in found)
+    return dataclasses.replace(document, relations=(*document.relations, *named))
 
 
 def find_pairs(document, settings):

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+CHUNK_CHARACTERS = 200_000  # of text that is taken together, so that batches are of similar length
 # Int32 [B, F]; the sizes are left open, so that a function is traced once and not once a length.
 SIGNATURE = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "input_mask", "segment_ids")}
 
@@ -15,6 +16,26 @@ class Sequence:
 
     ids: list
     second: int | None = None
+
+
+def in_chunks(items, size, enough, at_least=1):
+    """Yields lists of consecutive items, each as short as it may be.
+
+    Args:
+      items: an iterable, of which one list at a time is read.
+      size: function from an item to its size.
+      enough: the size of a list, all but the last, at least.
+      at_least: the number of its items, likewise.
+    """
+    chunk, total = [], 0
+    for item in items:
+        chunk.append(item)
+        total += size(item)
+        if total >= enough and len(chunk) >= at_least:
+            yield chunk
+            chunk, total = [], 0
+    if chunk:
+        yield chunk
 
 
 def compile_function(function):

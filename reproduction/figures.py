@@ -122,10 +122,10 @@ def _set_log_scale(axes, positions):
 
 
 def _short_number(value):
-    """1500000 as 1.5M; up to four digits as they are."""
+    """1500000 as 1.5M, to three digits; numbers below 10,000 as they are."""
     for size, letter, least in ((1e9, "B", 1e9), (1e6, "M", 1e6), (1e3, "K", 1e4)):
         if abs(value) >= least:
-            return f"{value / size:g}{letter}"
+            return f"{value / size:.3g}{letter}"
     return f"{value:g}"
 
 

@@ -43,6 +43,22 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     assert os.listdir(tmp_path) == ["x"]
 
 
+def test_pipes_and_links_are_written_to_and_not_replaced(tmp_path):
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        files.write_lines(pipe, ["a"])
+        assert os.read(descriptor, 9) == b"a\n"
+    finally:
+        os.close(descriptor)
+    assert pipe.is_fifo()
+    files.write_lines(link, ["b"])
+    assert link.is_symlink()
+    assert target.read_text() == "b\n"
+
+
 def test_patterns_keep_their_order(tmp_path):
     for name in ("b1", "b2", "a"):
         (tmp_path / name).write_text("")
@@ -52,6 +68,8 @@ def test_patterns_keep_their_order(tmp_path):
     for nothing in (f"{tmp_path}/c*", f"{tmp_path}/a,{tmp_path}/b4", ""):
         with pytest.raises(InputError, match="expected paths or patterns"):
             files.expand_patterns(nothing)
+    (tmp_path / "c[1]").write_text("")
+    assert files.expand_patterns(f"{tmp_path}/c[1]") == [f"{tmp_path}/c[1]"]
 
 
 def test_a_full_disk_is_said_plainly():

@@ -201,13 +201,6 @@ def test_script(directories, tmp_path, run_script):
     assert (output / "saved_model.pb").exists()
 
 
-def test_a_model_without_settings_of_its_task(directories, tmp_path):
-    directory = make_model_directory(tmp_path / "qa", PIECES, "qa", question_type="factoid")
-    with pytest.raises(InputError, match=r"fine_tuning\.json: expected question_type, doc_stride"):
-        export.write(directory, str(tmp_path / "1"), "", BATCH_SIZE)
-    assert not (tmp_path / "1").exists()
-
-
 def test_a_directory_with_something_in_it_stays(directories, tmp_path):
     (tmp_path / "1").mkdir()
     (tmp_path / "1/mine.txt").write_text("mine")

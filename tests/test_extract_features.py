@@ -13,8 +13,7 @@ import pytest
 import extract_features
 from common.errors import InputError
 from data_prep.tokenization import CLEAN, FullTokenizer
-from inference import features
-from inference.formats import vector_files
+from inference import features, vector_files
 from modeling import checkpoint, heads
 from modeling.config import BertConfig
 from tests.conftest import TINY

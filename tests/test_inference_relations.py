@@ -5,6 +5,7 @@ import types
 import pytest
 import tensorflow as tf
 
+from common.errors import InputError
 from data_prep.relations import Example, describe_text, lower_case
 from data_prep.tokenization import FullTokenizer
 from inference import relations, sequences
@@ -97,6 +98,13 @@ def test_relations_have_the_label_and_its_probability(tmp_path):
     related, unrelated = relations.relate([yes, no], classifier, 8)
     assert related.relations == (*known, Relation("R2", "1", "T2", "T1", pytest.approx(0.9)))
     assert unrelated.relations == ()
+
+
+@pytest.mark.parametrize("pairs", [[], [["@GENE$"]], [["GENE", "DISEASE"]], [[1, 2]], ["@A$@B$"], [["@OTHER$", "@A$"]]])
+def test_a_model_that_does_not_say_what_stands_for_the_entities(pairs):
+    directory = types.SimpleNamespace(path="model", settings=SETTINGS | {"entity_pairs": pairs})
+    with pytest.raises(InputError, match=r"model/fine_tuning\.json: entity_pairs is .*; expected .*@GENE"):
+        relations.load_classifier(directory)
 
 
 def test_what_training_data_looks_like():

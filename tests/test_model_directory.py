@@ -12,6 +12,7 @@ from tests.model_directories import make_model_directory
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]
 LABELS = ["[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]"]
+QA = {"doc_stride": 8, "max_query_length": 8, "version_2_with_negative": False}
 
 
 @pytest.fixture
@@ -34,9 +35,9 @@ def check_error(path, task, *parts):
     ("task", "labels", "settings", "kind"),
     [
         ("ner", LABELS, {}, "TokenClassifier"),
-        ("re", ["0", "1"], {"negative_label": "0"}, "SequenceClassifier"),
-        ("qa", None, {"question_type": "factoid"}, "SpanClassifier"),
-        ("qa", ["no", "yes"], {"question_type": "yesno"}, "SequenceClassifier"),
+        ("re", ["0", "1"], {"entity_pairs": [], "mask_others": False, "lower_case": True}, "SequenceClassifier"),
+        ("qa", None, {"question_type": "factoid"} | QA, "SpanClassifier"),
+        ("qa", ["no", "yes"], {"question_type": "yesno"} | QA, "SequenceClassifier"),
     ],
 )
 def test_any_model_is_read_and_loaded(tmp_path, task, labels, settings, kind):
@@ -85,6 +86,16 @@ def test_a_directory_from_before_there_were_settings(ner):
         ("label_map.json", None, "no label_map.json"),
         ("fine_tuning.json", '{"task": "ner"}', "expected task, do_lower_case, max_seq_length"),
         ("fine_tuning.json", "[]", "expected task"),
+        (
+            "fine_tuning.json",
+            '{"task": "re", "do_lower_case": true, "max_seq_length": 8}',
+            "expected entity_pairs, mask_",
+        ),
+        (
+            "fine_tuning.json",
+            '{"task": "qa", "do_lower_case": true, "max_seq_length": 8}',
+            "expected question_type, doc_",
+        ),
         ("fine_tuning.json", '{"task": "pos", "do_lower_case": true, "max_seq_length": 8}', "a model of pos"),
         ("fine_tuning.json", '{"task": "ner", "do_lower_case": true, "max_seq_length": 800}', "800"),
         ("vocab.txt", "[PAD]\n", "not a BERT vocabulary"),
@@ -98,6 +109,6 @@ def test_a_broken_one_says_what_is_wrong(ner, name, content, part):
     if content is not None:
         (ner / name).write_text(content)
     with pytest.raises(InputError) as raised:
-        model_directory.read(str(ner), "ner")
+        model_directory.read(str(ner))
     assert part in str(raised.value)
     assert "\n" not in str(raised.value)

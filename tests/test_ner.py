@@ -124,6 +124,13 @@ def test_overlapping_windows_give_each_piece_the_label_with_most_context():
     assert merged.tolist() == [90, 10, 11, 12, 13, 14, 25, 26, 27, 28, 93]
 
 
+def test_any_number_of_windows_is_joined():
+    windows = [Window(0, 2 * i, 2 * i + 6) for i in range(2_000)]
+    predictions = [np.arange(2 * i - 1, 2 * i + 7) for i in range(2_000)]
+    (merged,) = ner.merge_windows(windows, predictions, [None])
+    assert merged.tolist() == [*range(-1, 4_005)]
+
+
 def test_every_word_gets_a_label():
     labels = ["[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]"]
     sentence = Sentence(["a-b", "@", "c-d", "e", "f", "g"], ["O"] * 6)

@@ -1,6 +1,7 @@
 """predict.py as a user runs it, with small models of random weights."""
 
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -11,11 +12,27 @@ import types
 import pytest
 
 import predict
-from common.errors import InputError
+from common.errors import InputError, StoppedError
+from inference import outputs
 from inference.annotator import name_models
 from tests.model_directories import make_model_directory
 
 LABELS = ["[PAD]", "O", "X", "B", "[CLS]", "[SEP]", "I"]
+# Of flags.
+DEFAULTS = {
+    "input": "-",
+    "input_format": "auto",
+    "output_file": "-",
+    "output_dir": None,
+    "output_format": "jsonl",
+    "ner_model": [],
+    "re_model": None,
+    "qa_model": None,
+    "question": [],
+    "num_answers": 5,
+    "batch_size": 32,
+    "sentence_splitter": "nupunkt",
+}
 TEXT = "Mutations of BRCA1 cause breast cancer.\r\n\r\nAspirin inhibits COX2 in \U0001f42d mice.\n"
 
 
@@ -38,11 +55,25 @@ def models(repository, tmp_path_factory):
 
 
 @pytest.fixture
-def run(models, run_script):
-    def run_predict(*arguments, model="ner", **options):
-        result = run_script("predict.py", f"--{model}_model={models}/{model}", *arguments, **options)
-        assert "Traceback" not in result.stderr
-        return result
+def run(models, monkeypatch, capsys, caplog):
+    """Runs predict.py in this process, where TensorFlow is loaded; the result is like that of a process."""
+    caplog.set_level("INFO")
+
+    def run_predict(*arguments, model="ner"):
+        values = dict(DEFAULTS)
+        for argument in [f"--{model}_model={models}/{model}", *arguments]:
+            name, _, value = argument.removeprefix("--").partition("=")
+            values[name] = [*values[name], value] if isinstance(values[name], list) else type(values[name] or "")(value)
+        monkeypatch.setattr(predict, "FLAGS", types.SimpleNamespace(**values))
+        caplog.clear()
+        status, error = 0, ""
+        try:
+            predict.main([])
+        except InputError as raised:
+            status, error = 1, f"error: {raised}\n"
+        return types.SimpleNamespace(
+            returncode=status, stdout=capsys.readouterr().out, stderr=f"{caplog.text}\n{error}"
+        )
 
     return run_predict
 
@@ -59,8 +90,8 @@ def check_error(result, *parts):
         assert str(part) in line
 
 
-def test_standard_input_to_standard_output(run):
-    result = run(input=TEXT)
+def test_standard_input_to_standard_output(models, run_script):
+    result = run_script("predict.py", f"--ner_model={models}/ner", input=TEXT)
     assert result.returncode == 0, result.stderr
     (document,) = lines_of(result.stdout)
     assert document["text"] == TEXT
@@ -135,12 +166,13 @@ def test_a_directory_has_a_file_for_each_input_and_is_gone_on_with(run, tmp_path
     check_error(run(*arguments, "--output_format=html"), output, "another --output_format", "jsonl", "html")
 
 
-def test_a_stopped_run_leaves_whole_files_and_goes_on(models, repository, tmp_path):
+def test_a_stopped_run_leaves_whole_files_and_goes_on(models, run, repository, tmp_path):
     source, output = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for number in range(20):
         (source / f"{number:02}.txt").write_text("The gene BRCA1 causes breast cancer in mice. " * 1_000)
-    command = [sys.executable, "predict.py", f"--ner_model={models}/ner", f"--input={source}", f"--output_dir={output}"]
+    arguments = [f"--input={source}", f"--output_dir={output}"]
+    command = [sys.executable, "predict.py", f"--ner_model={models}/ner", *arguments]
     process = subprocess.Popen(command, cwd=repository, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not list(output.glob("*.jsonl.tmp*")) and len(list(output.glob("*.jsonl"))) < 2:
         time.sleep(0.01)
@@ -153,11 +185,23 @@ def test_a_stopped_run_leaves_whole_files_and_goes_on(models, repository, tmp_pa
     assert not [name for name in files if ".tmp" in name]
     assert len(files) < 21
     (output / "done.jsonl").open("a").write('{"input": "3')  # killed while it wrote this
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    done = run(*arguments)
     assert done.returncode == 0, done.stderr
     for number in range(20):
         (document,) = lines_of((output / f"{number:02}.txt.jsonl").read_text())
         assert len(document["text"]) == 45_000
+
+
+def test_a_stop_inside_tensorflow_is_a_stop():
+    def trace():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except StoppedError as error:
+            raise RuntimeError("in user code:\n\n    Arguments received by Dense.call()") from error
+
+    message = "^stopped by SIGTERM; of an --output_dir the same command goes on$"
+    with pytest.raises(StoppedError, match=message), predict.stopped_in_order():
+        trace()
 
 
 def test_what_cannot_be_read_is_counted_and_the_rest_is_annotated(run, tmp_path):
@@ -175,6 +219,43 @@ def test_what_cannot_be_read_is_counted_and_the_rest_is_annotated(run, tmp_path)
     done = [line["input"] for line in lines_of((tmp_path / "out/done.jsonl").read_text())[1:]]
     assert done == ["a.txt"]
     check_error(run(f"--input={source}/b.txt"), source / "b.txt", "UTF-8")
+
+
+def test_names_that_are_not_utf8_are_annotated(run, tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    pathlib.Path(os.fsdecode(os.fsencode(source) + b"/a\xff.txt")).write_text("Asthma.")
+    for _ in range(2):  # the second finds it done
+        result = run(f"--input={source}", f"--output_dir={tmp_path}/out")
+        assert result.returncode == 0, result.stderr
+    assert "1 inputs done before" in result.stderr
+    (written,) = (tmp_path / "out").glob("a*")
+    (document,) = lines_of(written.read_text())
+    assert (document["id"], document["source"]) == ("a\ufffd.txt", f"{source}/a\ufffd.txt")
+
+
+def test_inputs_with_the_same_output_are_refused(tmp_path):
+    directory = outputs.Directory(str(tmp_path), "jsonl", [], None)
+    directory.check_names(["a/x.txt", "a/y.txt"])
+    with pytest.raises(InputError, match="a/x.txt and b/x.txt would both be x.txt"):
+        directory.check_names(["a/x.txt", "b/x.txt"])
+    with pytest.raises(InputError, match="a/done: its output would be done.jsonl, which is taken"):
+        directory.check_names(["a/done"])
+    (tmp_path / "done.jsonl").touch()
+    with pytest.raises(InputError, match="done.jsonl: empty"):
+        directory.begin({})
+
+
+def test_closed_standard_streams_are_said_plainly(models, repository):
+    for stream in ("<&-", ">&-"):
+        command = f"exec '{sys.executable}' predict.py '--ner_model={models}/ner' {stream}"
+        check_error(
+            subprocess.run(
+                ["bash", "-c", command], cwd=repository, input="Asthma.", capture_output=True, text=True, check=False
+            ),
+            "standard",
+            "closed",
+        )
 
 
 def test_brat_and_html_are_whole(run, tmp_path):
@@ -204,10 +285,8 @@ def test_brat_and_html_are_whole(run, tmp_path):
     ],
 )
 def test_flags_that_do_not_go_together(flags, parts):
-    given = {"ner_model": [], "re_model": None, "qa_model": None, "question": [], "input": "-", "output_dir": None}
-    given |= {"output_file": "-", "output_format": "jsonl"}
     with pytest.raises(InputError) as raised:
-        predict.check_flags(types.SimpleNamespace(**(given | flags)))
+        predict.check_flags(types.SimpleNamespace(**(DEFAULTS | flags)))
     for part in parts:
         assert part in str(raised.value)
 
@@ -216,3 +295,6 @@ def test_models_have_names():
     assert name_models(["a/b/", "Gene=c"]) == {"b": "a/b/", "Gene": "c"}
     with pytest.raises(InputError, match="a second model called b"):
         name_models(["a/b", "b=c"])
+    for value in ("=a", "Gene="):
+        with pytest.raises(InputError, match="expected NAME=DIR"):
+            name_models([value])

@@ -15,7 +15,7 @@ from common.errors import InputError
 from data_prep import questions
 from data_prep.answers import Candidate, Options
 from data_prep.tokenization import FullTokenizer
-from inference import model_directory, question_answering
+from inference import model_directory, question_answering, sequences
 from inference.documents import Document
 from inference.model_directory import ModelDirectory
 from inference.question_answering import Answer, Reader
@@ -192,7 +192,7 @@ def test_equal_texts_are_one_answer_where_it_scores_highest(make_reader):
 
 
 def test_documents_are_read_one_after_the_other_and_not_kept(make_reader, monkeypatch):
-    monkeypatch.setattr(question_answering, "CHUNK_CHARACTERS", 20)  # ten documents
+    monkeypatch.setattr(sequences, "CHUNK_CHARACTERS", 20)  # ten documents
     references = []
 
     def stream():
@@ -330,11 +330,6 @@ def test_a_model_is_called_as_its_type_of_question_needs(make_tokenizer, tiny_co
         scores[""] = start[0] + end[0]
         assert {one.text: one.score for one in found} == pytest.approx(scores, abs=1e-5)
     assert found[0].text == max(scores, key=scores.get)
-
-
-def test_a_directory_that_does_not_say_how_the_model_was_trained(make_reader):
-    with pytest.raises(InputError, match="model/fine_tuning.json: expected question_type, doc_stride, .*negative"):
-        question_answering.load_reader(make_reader({}).directory)
 
 
 def test_a_line_of_json():

@@ -53,6 +53,16 @@ def test_files_patterns_and_directories(tmp_path):
     assert listed == [f"{tmp_path}/{name}" for name in ("c.json", "d/e/y.txt", "d/z.xml", "a.txt", "b.txt")]
 
 
+def test_the_output_directory_is_no_input(tmp_path):
+    (tmp_path / "in/out").mkdir(parents=True)
+    for name in ("in/a.txt", "in/out/done.jsonl"):
+        (tmp_path / name).write_text("x")
+    assert readers.list_inputs(f"{tmp_path}/in/", f"{tmp_path}/in/../in/out/") == [f"{tmp_path}/in/a.txt"]
+    assert readers.list_inputs(f"{tmp_path}/in/a.txt", f"{tmp_path}/in") == [f"{tmp_path}/in/a.txt"]
+    with pytest.raises(InputError, match="in: is the output directory as well"):
+        readers.list_inputs(f"{tmp_path}/in", f"{tmp_path}/in/")
+
+
 def test_standard_input_is_an_input():
     assert readers.list_inputs("-") == ["-"]
 

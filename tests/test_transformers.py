@@ -309,7 +309,14 @@ def test_real_weights_give_the_same_and_come_back_as_they_were(minilm, passages,
     assert (back / "vocab.txt").read_bytes() == (minilm / "vocab.txt").read_bytes()
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSES if name not in PRETRAINING])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "BertForTokenClassification",
+        pytest.param("BertForSequenceClassification", marks=pytest.mark.slow),
+        pytest.param("BertForQuestionAnswering", marks=pytest.mark.slow),
+    ],
+)
 def test_heads_on_real_weights_give_the_same(name, minilm, passages, tmp_path):
     torch.manual_seed(1)
     model = CLASSES[name].from_pretrained(minilm, **their_labels(name)).eval()

@@ -151,7 +151,7 @@ def test_a_server_for_all_takes_any_host():
     assert make_client(hosts=None).get("/", headers={"Host": "name.example"}).status_code == 200
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:81", "[", ""])
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:81", "http://[", "[", ""])
 def test_pages_from_elsewhere_send_nothing(client, origin):
     check_error(client.post("/", data=FORM, headers={"Origin": origin}), 403, "a page from elsewhere")
     response = client.post("/api/annotate", json={"text": TEXT}, headers={"Origin": origin})

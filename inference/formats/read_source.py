@@ -18,12 +18,17 @@ HEAD_BYTES = 8192  # in which a binary file is told by a NUL
 
 def name_of(path):
     """How messages call an input."""
-    return "standard input" if path == STANDARD_INPUT else path
+    return "standard input" if path == STANDARD_INPUT else _printable(path)
 
 
 def base_name(path):
     """The id of a document that is all of an input, and the beginning of those of its parts."""
-    return "stdin" if path == STANDARD_INPUT else os.path.basename(path)
+    return "stdin" if path == STANDARD_INPUT else _printable(os.path.basename(path))
+
+
+def _printable(path):
+    """The path with U+FFFD for bytes that are no UTF-8, which no output could hold."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 @contextlib.contextmanager

@@ -63,32 +63,43 @@ ROOTS = {
 }
 
 
-def list_inputs(patterns):
+def list_inputs(patterns, output_dir=None):
     """The inputs that a list means.
 
     Args:
       patterns: paths, glob patterns and directories, separated by commas; or "-", standard input. Of a directory all
         files in it and below are meant, but hidden ones and those in hidden directories; links to directories are
         not followed.
+      output_dir: a directory that is passed over where it is below another; None: there is none.
 
     Returns:
       A list of paths in the order given, those of a pattern or directory sorted, each once; or `["-"]`.
 
     Raises:
-      InputError: a pattern that matches nothing, a directory without files, one that cannot be read.
+      InputError: a pattern that matches nothing, a directory without files, one that cannot be read or is
+        `output_dir`; standard input is closed.
     """
     if patterns.strip() == STANDARD_INPUT:
+        if sys.stdin is None:
+            raise InputError("standard input: closed; expected text there, or --input")
         return [STANDARD_INPUT]
-    return list(dict.fromkeys(expand_patterns(patterns, _list_files)))
+    passed_over = os.path.realpath(output_dir) if output_dir else None
+    return list(dict.fromkeys(expand_patterns(patterns, lambda path: _list_files(path, passed_over))))
 
 
-def _list_files(path):
+def _list_files(path, passed_over):
     """Returns the path itself, or the files in and below a directory."""
     if not os.path.isdir(path):
         return [path]
+    if os.path.realpath(path) == passed_over:
+        raise InputError(f"{path}: is the output directory as well; expected another")
     files = []
     for directory, directories, names in os.walk(path, onerror=_raise_unreadable):
-        directories[:] = [name for name in directories if not name.startswith(".")]
+        directories[:] = [
+            name
+            for name in directories
+            if not name.startswith(".") and os.path.realpath(os.path.join(directory, name)) != passed_over
+        ]
         paths = (os.path.join(directory, name) for name in names if not name.startswith("."))
         files += filter(os.path.isfile, paths)
     if not files:

@@ -8,12 +8,11 @@ import dataclasses
 
 import tensorflow as tf
 
-from data_prep.answers import Options
+from data_prep.answers import LIST_THRESHOLD, Options
 from inference.graph.answer_texts import AnswerTexts
 from inference.graph.sequences import BatchedModel
 from inference.graph.tokenizer import GraphTokenizer
 from inference.graph.vectors import cut_strings, pad_rows, ranges, row_sizes, row_starts
-from inference.question_answering import LIST_THRESHOLD
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,7 +30,7 @@ class RelationClassifier:
         self._tokenizer = GraphTokenizer(directory.tokenizer.vocab, lower_case)
         self._model = BatchedModel(directory, model, batch_size)
         self._room = directory.max_seq_length - 2  # [CLS] and [SEP]
-        self._lower_case = directory.settings.get("lower_case", False)
+        self._lower_case = directory.settings["lower_case"]
         self._labels = tf.constant(directory.labels)
 
     def __call__(self, text):

@@ -16,12 +16,9 @@ Signatures, the inputs string [B], outputs [B] or [B, most]:
 
 import tensorflow as tf
 
-from common.errors import InputError
 from inference.graph.answers import QuestionAnswerer
 from inference.graph.entities import EntityFinder
 from inference.graph.relations import RelationClassifier
-from inference.model_directory import FILE_NAME
-from inference.question_answering import SETTINGS
 
 
 def save(directory, path, name, batch_size):
@@ -34,7 +31,7 @@ def save(directory, path, name, batch_size):
       batch_size: sequences that go through the model at a time, however long a text is.
 
     Raises:
-      InputError: a setting or the checkpoint is missing or does not fit.
+      InputError: the checkpoint is missing or does not fit.
     """
     signature = make_signature(directory, name, batch_size).get_concrete_function()
     module = tf.Module()
@@ -44,9 +41,6 @@ def save(directory, path, name, batch_size):
 
 def make_signature(directory, name, batch_size):
     """The function that `save` writes: of tensors by input to a dict of tensors by output."""
-    settings = directory.settings
-    if directory.task == "qa" and not all(type(settings.get(key)) is kind for key, kind in SETTINGS.items()):
-        raise InputError(f"{directory.path}/{FILE_NAME}: expected {', '.join(SETTINGS)}")
     model = directory.load()
     if directory.task == "ner":
         return _compile(EntityFinder(directory, model, name, batch_size), "text")

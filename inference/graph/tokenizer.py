@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
+from data_prep.fast_tokenization import MAX_BYTES_PER_WORD, find_unknown_word, list_pieces
 from data_prep.tokenization import (
     CLEAN,
     CONTINUATION,
@@ -30,7 +31,6 @@ from data_prep.tokenization import (
 )
 from inference.graph.vectors import before, changes, group_rows, row_sizes, row_starts, where
 
-MAX_BYTES_PER_WORD = 4 * MAX_WORD_CHARS  # no word of 200 characters has more in UTF-8
 NUM_CODE_POINTS = 0x110000
 DELETED, SPACE, KEPT = range(3)  # what cleaning does with a character
 NEUTRAL, CASE_IGNORABLE, CASED = range(3)  # what a character means for the sigma behind or before it
@@ -229,16 +229,12 @@ class GraphTokenizer:
         """Takes `{piece: id}` as of `tokenization.load_vocab`."""
         self.basic_tokenizer = GraphBasicTokenizer(do_lower_case)
         self.unknown_id = vocab[UNKNOWN_PIECE]
-        # Only the last id of a repeated piece is in use. The library needs different pieces on all lines,
-        # none empty or with a NUL, so other lines get one that no text has, of a control character.
-        pieces = {i: piece for piece, i in vocab.items() if piece and "\0" not in piece}
-        lines = [pieces.get(i, f"\x01{i}") for i in range(max(vocab.values()) + 1)]
+        lines = list_pieces(vocab)
         self._wordpiece_tokenizer = tensorflow_text.FastWordpieceTokenizer(
             lines, max_bytes_per_word=MAX_BYTES_PER_WORD, token_out_type=tf.int32, no_pretokenization=True
         )
         self._piece_sizes = tf.constant([len(line) for line in lines])
-        # A word that is in no vocabulary: a single letter of a dead script (Deseret).
-        self._unknown_word = next(char for char in map(chr, range(0x10428, 0x10450)) if char not in vocab)
+        self._unknown_word = find_unknown_word(vocab)
 
     def tokenize(self, texts):
         """Cuts strings [B] into `Pieces`."""

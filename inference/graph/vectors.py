@@ -62,10 +62,11 @@ def encode_ranges(codes, starts, ends):
 
 
 def hash_ranges(codes, starts, ends):
-    """Numbers, uint64 [...], that are equal for stretches of equal code points, and else differ but for odds of 2^-64.
+    """Numbers, uint64 [...], that are equal for stretches of equal code points, and else almost always differ.
 
     A polynomial of the code points, from sums that all stretches share: linear in them and the vector, however long the
-    stretches are (Karp and Rabin 1987).
+    stretches are (Karp and Rabin 1987). Stretches can be made that differ and have one number (Thue-Morse sequences of
+    some thousand characters); text is none of these.
     """
     size = tf.size(codes)
     powers = tf.math.cumprod(tf.fill([size], tf.constant(HASH_BASE, tf.uint64)), exclusive=True)

@@ -42,7 +42,7 @@ def render(loaded, text, question, result=None, error=None):
     """The page.
 
     Args:
-      loaded: as of `web_models.Models.describe`.
+      loaded: as of `inference.web.models.Models.describe`.
       text, question: what the form holds.
       result: `Result`, or None.
       error: what was wrong with the request, or None.
