@@ -69,10 +69,10 @@ def annotate(paths, values):
     """Writes the entities and relations of all inputs."""
     names, directory = name_models(values.ner_model), None
     if values.output_dir:
-        root = values.input if os.path.isdir(values.input) else None
+        root = os.path.abspath(values.input) if os.path.isdir(values.input) else None
         directory = outputs.Directory(values.output_dir, values.output_format, list(names), root)
         directory.check_names(paths)
-        directory.begin(settings_of(values))
+        directory.begin({**settings_of(values), "input directory": root or "none"})
         done = directory.done()
         paths = [path for path in paths if directory.name(path) not in done]
         if done:
@@ -100,13 +100,13 @@ def answer_questions(paths, values):
         directory = model_directory.read(values.qa_model, "qa")
         options = answers.Options(n_best_size=max(values.num_answers, answers.Options.n_best_size))
         reader = question_answering.load_reader(directory, options)
-    tally = Tally()
     with contextlib.ExitStack() as stack:
         stack.enter_context(stopped_in_order())
         bar = stack.enter_context(progress("answer", unit="sequence"))
         to_standard = values.output_file == outputs.STANDARD
         file = outputs.standard_output() if to_standard else stack.enter_context(files.atomic_write(values.output_file))
-        for question in values.question:
+        for number, question in enumerate(values.question):
+            tally = Tally(0 if number else MAX_WARNINGS)  # the input is read anew for each; it is the same
             documents = tally.watch(read(paths, values.input_format, tally))
             found = question_answering.answer(question, documents, reader, values.batch_size, bar.update)
             found = question_answering.best_of(found, reader, values.num_answers)
@@ -147,9 +147,10 @@ def settings_of(values):
 
 
 class Tally:
-    """What was read and found, for the last line of the log."""
+    """What was read and found, for the last lines of the log."""
 
-    def __init__(self):
+    def __init__(self, max_warnings=MAX_WARNINGS):
+        self.max_warnings = max_warnings
         self.documents = 0
         self.entities, self.relations = collections.Counter(), collections.Counter()
         self.problems = []
@@ -157,7 +158,7 @@ class Tally:
     def problem(self, message):
         """Counts text that cannot be read; the first few are printed."""
         self.problems.append(message)
-        if len(self.problems) <= MAX_WARNINGS:
+        if len(self.problems) <= self.max_warnings:
             logging.warning("left out: %s", message)
 
     def watch(self, documents):

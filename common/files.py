@@ -1,6 +1,7 @@
 """Text files: strict UTF-8 on the way in, all or nothing on the way out."""
 
 import contextlib
+import errno
 import fcntl
 import glob
 import hashlib
@@ -8,6 +9,8 @@ import json
 import os
 
 from common.errors import InputError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def read_lines(path):
@@ -70,9 +73,11 @@ def atomic_write(path, mode="w"):
         with open(temporary, mode, **text) as file:
             yield file
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno in _FULL and not error.filename:
+            error.filename = path  # which a write does not say
         raise
 
 

@@ -12,6 +12,8 @@ from inference import sequences
 from inference.documents import Entity, unused_ids
 from inference.model_directory import ModelDirectory
 
+LONGEST_STRETCH = 100_000  # characters that are cut into words at a time: of each its place is noted meanwhile
+
 
 @dataclasses.dataclass(frozen=True)
 class Tagger:
@@ -76,9 +78,25 @@ def find_words(document, split_sentences):
     tokenizer = BasicTokenizer(do_lower_case=False)
     found = []
     for start, end in sentences.split_paragraphs(document.text, document.paragraphs, split_sentences):
-        _, words = tokenizer.tokenize_with_spans(document.text[start:end])
-        found.append(tuple((start + spans[0][0], start + spans[-1][1]) for spans in words))
+        found.append(
+            tuple(
+                (begin + spans[0][0], begin + spans[-1][1])
+                for begin, stop in _stretches(document.text, start, end)
+                for spans in tokenizer.tokenize_with_spans(document.text[begin:stop])[1]
+            )
+        )
     return dataclasses.replace(document, words=tuple(filter(None, found)))
+
+
+def _stretches(text, start, end):
+    """Yields spans of at most `LONGEST_STRETCH` characters, which end at white space unless there is none."""
+    while end - start > LONGEST_STRETCH:
+        stop = start + LONGEST_STRETCH
+        space = max(text.rfind(char, start, stop) for char in " \n")
+        stop = space if space > start else stop
+        yield start, stop
+        start = stop
+    yield start, end
 
 
 def tag(documents, tagger, batch_size, advance=lambda count: None):

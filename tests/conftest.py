@@ -1,6 +1,7 @@
 """Fixtures that several test files use."""
 
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -17,6 +18,9 @@ from modeling.config import BertConfig
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 8
 )
+
+# Under nohup or in the background of a shell SIGINT is ignored, also by all programs that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 

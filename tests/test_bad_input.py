@@ -119,9 +119,15 @@ def test_too_little_data_for_a_step(ner, data):
     check_fails(ner(), "1 examples, 1 records with text in them, make no step of 32; expected more data")
 
 
-def test_a_full_disk_while_records_are_written(ner, tmp_path):
+def test_a_full_disk_while_files_are_written(repository, ner, tmp_path):
     limit = (3_000, 3_000)
-    result = ner(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+
+    def lower_limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+    check_fails(ner(preexec_fn=lower_limit), f"{tmp_path}/output/vocab.txt: File too large")
+    shutil.copy(repository / "samples/vocab.txt", tmp_path / "output")
+    result = ner(f"vocab_file={tmp_path}/output/vocab.txt", preexec_fn=lower_limit)
     check_fails(result, f"{tmp_path}/output/train.tf_record", "cannot be written")
 
 

@@ -81,6 +81,12 @@ def test_a_long_sentence_has_all_its_entities(tagger):
     assert [entity.confidence for entity in found.entities] == pytest.approx([0.8] * 50)
 
 
+def test_a_sentence_of_any_length_has_all_its_words(tagger, monkeypatch):
+    monkeypatch.setattr(ner, "LONGEST_STRETCH", 11)
+    (found,) = annotate(tagger, document("of lung\ncancer and lung cancer of" + "x" * 30 + ". lung"))
+    assert mentions(found) == [("lung\ncancer", 3), ("lung cancer", 19), ("lung", 65)]
+
+
 def test_documents_come_in_their_order_and_empty_ones_too(tagger):
     texts = ["lung", "", "of lung cancer", " \n", "and"]
     found = annotate(tagger, *(document(text) for text in texts))
