@@ -26,6 +26,7 @@ import common.quiet_tensorflow  # noqa: F401  (before all else that imports Tens
 from absl import flags
 
 from common import errors
+from common import flags as shared_flags
 from common.errors import InputError
 from data_prep import sentences
 from inference import model_directory, question_answering
@@ -46,13 +47,7 @@ MAX_IDLE_SECONDS = 30  # of a connection
 
 
 def define_flags():
-    flags.DEFINE_multi_string(
-        "ner_model",
-        [],
-        "[NAME=]directory of a model of run_ner.py; may be given several times. NAME, else the directory's own, is the "
-        "type of entities whose labels have none.",
-    )
-    flags.DEFINE_string("re_model", None, "Directory of a model of run_re.py, for the pairs of entities in a sentence.")
+    shared_flags.define_annotator_flags()
     flags.DEFINE_string("qa_model", None, "Directory of a model of run_qa.py.")
     flags.DEFINE_string("host", "127.0.0.1", "Address to listen at; 0.0.0.0: all, so that others reach the server.")
     flags.DEFINE_integer("port", 8080, "Port to listen at; 0: any that is free.", lower_bound=0, upper_bound=65_535)

@@ -24,6 +24,7 @@ import common.quiet_tensorflow  # noqa: F401  (before all else that imports Tens
 from absl import flags
 
 from common import errors, files
+from common import flags as shared_flags
 from common.errors import InputError, StoppedError
 from common.progress import progress
 from data_prep import answers, sentences
@@ -42,13 +43,7 @@ def define_flags():
     flags.DEFINE_string("output_file", "-", "File for all that is found (brat: directory); -: standard output.")
     flags.DEFINE_string("output_dir", None, "Directory for a file for each input; goes on where it was stopped.")
     flags.DEFINE_enum("output_format", "jsonl", writers.FORMATS, "How to write what is found.")
-    flags.DEFINE_multi_string(
-        "ner_model",
-        [],
-        "[NAME=]directory of a model of run_ner.py; may be given several times. NAME, else the directory's own, is the "
-        "type of entities whose labels have none.",
-    )
-    flags.DEFINE_string("re_model", None, "Directory of a model of run_re.py, for the pairs of entities in a sentence.")
+    shared_flags.define_annotator_flags()
     flags.DEFINE_string("qa_model", None, "Directory of a model of run_qa.py, in place of the others.")
     flags.DEFINE_multi_string("question", [], "What to ask about the input; may be given several times.")
     flags.DEFINE_integer("num_answers", 5, "Answers to a question, the best; of list questions all.", lower_bound=1)

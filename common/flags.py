@@ -127,6 +127,17 @@ def define_task_flags(max_seq_length=128, num_train_epochs=3.0, do_lower_case=Tr
     flags.mark_flag_as_required("vocab_file")
 
 
+def define_annotator_flags():
+    """Models that go over new text."""
+    flags.DEFINE_multi_string(
+        "ner_model",
+        [],
+        "[NAME=]directory of a model of run_ner.py; may be given several times. NAME, else the directory's own, is the "
+        "type of entities whose labels have none.",
+    )
+    flags.DEFINE_string("re_model", None, "Directory of a model of run_re.py, for the pairs of entities in a sentence.")
+
+
 def define_tpu_flags():
     """Flags of the original that are accepted so that its commands run; all but the first change nothing here."""
     flags.DEFINE_string("tpu_name", None, "Name or address of the TPU, with --distribution_strategy=tpu.")
