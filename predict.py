@@ -56,6 +56,9 @@ def main(_):
     paths = readers.list_inputs(FLAGS.input, FLAGS.output_dir)
     if FLAGS.qa_model:
         answer_questions(paths, FLAGS)
+    elif FLAGS.output_dir:
+        with files.locked(FLAGS.output_dir):
+            annotate(paths, FLAGS)
     else:
         annotate(paths, FLAGS)
 

@@ -6,6 +6,8 @@ import sys
 
 from absl import app
 
+from common.progress import log_above_bars
+
 
 class InputError(Exception):
     """Bad input. The message is one line: what is wrong, in which file and line, what was expected."""
@@ -44,4 +46,5 @@ def run(main):
         except OSError as error:
             sys.exit(f"error: {describe_os_error(error)}")
 
+    log_above_bars()
     app.run(guarded)

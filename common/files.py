@@ -124,7 +124,7 @@ def locked(directory):
       InputError: it cannot be written, or another process holds it.
     """
     make_directory(directory)
-    with open(os.path.join(directory, "lock"), "w", encoding="utf-8") as file:
+    with open(os.path.join(directory, ".lock"), "w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,7 +1,8 @@
-"""Progress bars, on standard error."""
+"""Progress bars, on standard error, and log lines beside them."""
 
 import sys
 
+from absl import logging as absl_logging
 from tqdm import tqdm
 
 
@@ -11,9 +12,21 @@ def progress(title, total=None, initial=0, unit="step", disable=False):
         desc=title,
         total=total,
         initial=initial,
-        unit=unit,
+        unit=f" {unit}",
         disable=disable,
         dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 20,
         smoothing=0.1,
     )
+
+
+def log_above_bars():
+    """From now on a line of the log stands above the bars, not in the midst of one."""
+    handler = absl_logging.get_absl_handler().python_handler
+    emit = handler.emit
+
+    def emit_above(record):
+        with tqdm.external_write_mode(sys.stderr):
+            emit(record)
+
+    handler.emit = emit_above

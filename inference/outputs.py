@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import glob
 import json
 import os
 import shutil
@@ -70,7 +71,10 @@ def _open(path, output_format, models):
 
 @dataclasses.dataclass(frozen=True)
 class Directory:
-    """A directory with a file for each input, which a run that was stopped goes on with."""
+    """A directory with a file for each input, which a run that was stopped goes on with.
+
+    One process at a time writes there: the program holds it by `common.files.locked`.
+    """
 
     path: str
     output_format: str
@@ -138,10 +142,11 @@ class Directory:
     @contextlib.contextmanager
     def open(self, path):
         """Opens a writer for the documents of an input; what it writes appears when all of them are written."""
-        name = self.name(path)
-        target = os.path.join(self.path, name)
+        target = os.path.join(self.path, self.name(path)) + writers.EXTENSIONS[self.output_format]
         make_directory(os.path.dirname(target))
-        with _open(f"{target}{writers.EXTENSIONS[self.output_format]}", self.output_format, self.models) as writer:
+        for left in glob.glob(f"{glob.escape(target)}.tmp*"):  # by a run that was killed
+            shutil.rmtree(left) if os.path.isdir(left) else os.remove(left)
+        with _open(target, self.output_format, self.models) as writer:
             yield writer
 
     def finish(self, path):

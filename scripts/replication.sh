@@ -2,7 +2,7 @@
 # The paper's question in small, on 2 cores in under two hours: does pre-training on biomedical text help to find
 # entities, and how much of it does? docs/replication.md has the outcome.
 #
-#   bash scripts/replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=1000,2000,4000] [--percents=1,10,100] \
+#   bash scripts/replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=750,1500,3000] [--percents=1,10,100] \
 #       [--seeds=1,2,3] [--epochs=4] [--vocab_size=8000] [--encoder=MODEL_DIR] [--encoder_steps=600]
 #
 #   TEXT      biomedical abstracts, one a line, plain or compressed (.gz, .bz2, .xz)
@@ -15,12 +15,12 @@
 set -euo pipefail
 
 fail() {
-  printf 'error: %s; expected replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=1000,2000,4000 ...]\n' "$1" >&2
+  printf 'error: %s; expected replication.sh TEXT DATA_DIR OUTPUT_DIR [--steps=750,1500,3000 ...]\n' "$1" >&2
   exit 1
 }
 
-steps=1000,2000,4000 # checkpoints to fine-tune; the last is the length of every training
-percents=1,10,100    # of the text, for the curve over the size of the corpus
+steps=750,1500,3000 # checkpoints to fine-tune, multiples of 250; the last is the length of every training
+percents=1,10,100   # of the text, for the curve over the size of the corpus
 seeds=1,2,3
 epochs=4 # of fine-tuning
 vocab_size=8000
@@ -46,8 +46,8 @@ IFS=, read -ra percents <<<"$percents"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 data=("--seeds=$seeds" --data_sets=ncbi_disease --nowith_paper)
-small=("${data[@]}" -- "--num_train_epochs=$epochs" --learning_rate=5e-4)
-length=(--max_seq_length=64 --max_predictions_per_seq=10)
+small=("${data[@]}" -- "--num_train_epochs=$epochs" --learning_rate=2e-4)
+length=(--max_seq_length=64 --max_predictions_per_seq=20)
 
 run() {
   printf '$ %s\n' "$*"
@@ -69,7 +69,7 @@ make_model() {
 pretrain() {
   run python run_pretraining.py --do_train=true --input_file="$1" --output_dir="$2" "${length[@]}" \
     --bert_config_file="$out/models/steps/0/bert_config.json" --train_batch_size=32 --learning_rate=1e-3 \
-    --num_train_steps="${steps[-1]}" --num_warmup_steps=300 --save_checkpoints_steps=500 --keep_checkpoint_every=500
+    --num_train_steps="${steps[-1]}" --num_warmup_steps=300 --save_checkpoints_steps=250 --keep_checkpoint_every=250
 }
 
 mkdir -p "$out"
@@ -80,7 +80,7 @@ mkdir -p "$out"
     --vocab_size="$vocab_size" --do_lower_case=true
 run python -m data_prep.build_corpus --text_files="$out/sentences.txt" --text_format=sentences \
   --output_dir="$out/shards" --num_shards=100 --num_processes=2 --vocab_file="$out/vocab.txt" --do_lower_case=true \
-  "${length[@]}" --dupe_factor=2
+  "${length[@]}" --masked_lm_prob=0.3 --dupe_factor=2
 
 make_model "$out/models/steps/0"
 pretrain "$out/shards/*.tfrecord" "$out/training"

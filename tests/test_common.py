@@ -99,3 +99,20 @@ def test_worker_processes_end_with_a_killed_parent(repository):
     assert parent.stdout.readline() == "2 workers\n"
     parent.kill()
     parent.communicate(timeout=60)  # until nobody is left who could write
+
+
+def test_a_log_line_does_not_stand_in_the_midst_of_a_progress_bar(repository):
+    program = """if True:
+        import logging
+        from common import errors, progress
+        def main(_):
+            with progress.progress("annotate", total=3) as bar:
+                for _ in range(3):
+                    bar.update()
+                    logging.warning("careful")
+        errors.run(main)
+        """
+    result = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True, check=True)
+    lines = result.stderr.splitlines()  # a carriage return begins a new one as well
+    assert [line[0] for line in lines if "careful" in line] == ["W"] * 3
+    assert [line for line in lines if line.startswith("annotate: 100%")]

@@ -13,6 +13,7 @@ import pytest
 
 import predict
 from common.errors import InputError, StoppedError
+from common.files import locked
 from inference import outputs
 from inference.annotator import name_models
 from tests.model_directories import make_model_directory
@@ -185,8 +186,12 @@ def test_a_stopped_run_leaves_whole_files_and_goes_on(models, run, repository, t
     assert not [name for name in files if ".tmp" in name]
     assert len(files) < 21
     (output / "done.jsonl").open("a").write('{"input": "3')  # killed while it wrote this
+    (output / "19.txt.jsonl.tmp123").write_text("killed while it wrote this, too")
+    with locked(output):
+        check_error(run(*arguments), output, "another process works there")
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
+    assert not list(output.glob("*.tmp*"))
     for number in range(20):
         (document,) = lines_of((output / f"{number:02}.txt.jsonl").read_text())
         assert len(document["text"]) == 45_000
