@@ -10,6 +10,7 @@ import os
 
 from common.errors import InputError
 
+LOCK_FILE = ".lock"  # in a directory that is held
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -124,7 +125,7 @@ def locked(directory):
       InputError: it cannot be written, or another process holds it.
     """
     make_directory(directory)
-    with open(os.path.join(directory, ".lock"), "w", encoding="utf-8") as file:
+    with open(os.path.join(directory, LOCK_FILE), "w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

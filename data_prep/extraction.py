@@ -20,7 +20,7 @@ import unicodedata
 from absl import logging
 
 from common.errors import InputError
-from common.files import atomic_write, check_output_file, locked, make_directory, read_json, sha256
+from common.files import LOCK_FILE, atomic_write, check_output_file, locked, make_directory, read_json, sha256
 from common.parallel import map_processes
 from common.progress import progress
 from data_prep import pmc_articles
@@ -103,7 +103,7 @@ def _check_same_sources(sources, directory):
     content = [hashlib.sha256(os.fsencode(paths)).hexdigest(), reading, versions(sources.reading)]
     content = json.loads(json.dumps(content))
     if not os.path.exists(path):
-        others = sorted(set(os.listdir(directory)) - {"lock"})
+        others = sorted(set(os.listdir(directory)) - {LOCK_FILE})
         if others:
             raise InputError(f"{directory}: holds other files ({others[0]}, ...); expected that it is not there")
         with atomic_write(path) as file:
