@@ -85,10 +85,14 @@ DATA_SETS = {
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A model: a directory with its checkpoint, `bert_config.json` and `vocab.txt`; without one, of random weights."""
+    """A model: a directory with its checkpoint, `bert_config.json` and `vocab.txt`; without one, of random weights.
+
+    `alias_of` is the name of another one of which it is a second name: the two share their runs.
+    """
 
     name: str
     directory: str
+    alias_of: str = ""
 
     @property
     def flags(self):
@@ -111,7 +115,8 @@ def is_uncased(vocab_file):
 def find_models(directory, names=None, random_weights=False):
     """The models of a directory: itself, if it holds one, else those of its subdirectories, the paper's first.
 
-    A subdirectory with a part of a model is left out, with a warning.
+    A subdirectory with a part of a model is left out, with a warning. A link to another one is that one by a second
+    name.
 
     Args:
       directory: path.
@@ -147,7 +152,14 @@ def find_models(directory, names=None, random_weights=False):
         )
     order = list(paper.MODELS)
     found.sort(key=lambda name: order.index(name) if name in order else len(order))
-    return [Model(name, os.path.join(directory, name)) for name in names or found]
+    return [_make_model(directory, name) for name in names or found]
+
+
+def _make_model(directory, name):
+    above, target = os.path.split(os.path.realpath(os.path.join(directory, name)))
+    if target != name and above == os.path.realpath(directory):
+        return Model(name, os.path.join(directory, target), alias_of=target)
+    return Model(name, os.path.join(directory, name))
 
 
 def _lacking(directory, needed):

@@ -77,7 +77,7 @@ def plan(data_set, model, seed, data_dir, runs_dir, extra=()):
     """
     task = DATA_SETS[data_set].task
     data = locate(DATA_SETS[data_set], data_dir)
-    directory = os.path.join(runs_dir, data_set, model.name, f"seed{seed}")
+    directory = os.path.join(runs_dir, data_set, model.alias_of or model.name, f"seed{seed}")
     common = [f"run_{task}.py", *model.flags, f"--flagfile=configs/{task}/{data_set}.cfg", f"--seed={seed}"]
     if task != "qa":
         # Only test.tsv is scored; CHEMPROT can be without the dev.tsv of its flag file.

@@ -8,10 +8,10 @@
 #   TEXT      biomedical abstracts, one a line, plain or compressed (.gz, .bz2, .xz)
 #   DATA_DIR  with NCBI-disease, as python -m data_prep.download ner puts it
 #
-# A BERT of 2 layers x 256 with a vocabulary of its own is pre-trained on TEXT, and each of several checkpoints fine-tuned
-# with three seeds: OUTPUT_DIR/steps/figure2b.html. The same with percents of TEXT: OUTPUT_DIR/words/figure2a.html. With
-# --encoder, an uncased model is pre-trained further on TEXT and compared with itself: OUTPUT_DIR/encoder/figure2b.html, an hour
-# more for MiniLM. What is done is not done again; what was stopped goes on.
+# A BERT of 2 layers x 256 with a vocabulary of its own is pre-trained on TEXT, and each of several checkpoints
+# fine-tuned with three seeds: OUTPUT_DIR/figure2b.html. The same with percents of TEXT: OUTPUT_DIR/figure2a.html. With
+# --encoder, an uncased model is pre-trained further on TEXT and compared with itself: OUTPUT_DIR/encoder/figure2b.html,
+# an hour more for MiniLM. What is done is not done again; what was stopped goes on.
 set -euo pipefail
 
 fail() {
@@ -40,7 +40,8 @@ for argument in "$@"; do
   esac
 done
 ((${#paths[@]} == 3)) || fail "${#paths[@]} paths"
-text=${paths[0]} data_dir=${paths[1]} out=${paths[2]}
+text=${paths[0]} data_dir=${paths[1]} out=${paths[2]} models=${paths[2]}/models
+checkpoints=0,$steps
 IFS=, read -ra steps <<<"$steps"
 IFS=, read -ra percents <<<"$percents"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -54,21 +55,15 @@ run() {
   "$@"
 }
 
-# A directory that fine-tuning takes: random weights, as $1, or those of the checkpoint $2.
+# Makes the model $1 of the checkpoint $2.
 make_model() {
-  mkdir -p "$1"
-  if (($# == 1)); then
-    sed "s/\"vocab_size\": [0-9]*/\"vocab_size\": $vocab_size/" configs/replication/bert_config.json >"$1/bert_config.json"
-    cp "$out/vocab.txt" "$1"
-  else
-    run python convert.py --checkpoint="$2" --input_dir="$out/models/steps/0" --output_dir="$1"
-  fi
+  run python convert.py --checkpoint="$2" --input_dir="$models/0" --output_dir="$models/$1"
 }
 
 # Trains on the shards $1, in the directory $2.
 pretrain() {
   run python run_pretraining.py --do_train=true --input_file="$1" --output_dir="$2" "${length[@]}" \
-    --bert_config_file="$out/models/steps/0/bert_config.json" --train_batch_size=32 --learning_rate=1e-3 \
+    --bert_config_file="$models/0/bert_config.json" --train_batch_size=32 --learning_rate=1e-3 \
     --num_train_steps="${steps[-1]}" --num_warmup_steps=300 --save_checkpoints_steps=250 --keep_checkpoint_every=250
 }
 
@@ -82,37 +77,43 @@ run python -m data_prep.build_corpus --text_files="$out/sentences.txt" --text_fo
   --output_dir="$out/shards" --num_shards=100 --num_processes=2 --vocab_file="$out/vocab.txt" --do_lower_case=true \
   "${length[@]}" --masked_lm_prob=0.3 --dupe_factor=2
 
-make_model "$out/models/steps/0"
+mkdir -p "$models/0" # without a checkpoint: random weights
+sed "s/\"vocab_size\": [0-9]*/\"vocab_size\": $vocab_size/" configs/replication/bert_config.json \
+  >"$models/0/bert_config.json"
+cp "$out/vocab.txt" "$models/0"
 pretrain "$out/shards/*.tfrecord" "$out/training"
 for step in "${steps[@]}"; do
-  make_model "$out/models/steps/$step" "$out/training/model.ckpt-$step"
+  make_model "$step" "$out/training/model.ckpt-$step"
 done
-run bash scripts/figure2b.sh "$out/models/steps" "$data_dir" --output_dir="$out/steps" "${small[@]}"
+run bash scripts/figure2b.sh "$models" "$data_dir" --models="$checkpoints" --output_dir="$out" "${small[@]}"
 
 words=$(python -c 'import json, sys; print(json.load(open(sys.argv[1]))["corpora"]["text"]["words"])' \
   "$out/shards/manifest.json")
-make_model "$out/models/words/0"
+sizes=0
 for percent in "${percents[@]}"; do
-  training=$out/training
-  if ((percent < 100)); then
-    training=$out/training_$percent
-    pretrain "$(ls "$out"/shards/*.tfrecord | head -n "$percent" | paste -sd,)" "$training"
+  size=$((words * percent / 100))
+  [[ " ${steps[*]} " != *" $size "* ]] || fail "$percent % of the text: $size words, one of --steps too"
+  sizes+=,$size
+  if ((percent == 100)); then
+    ln -sfn "${steps[-1]}" "$models/$size"
+  else
+    pretrain "$(ls "$out"/shards/*.tfrecord | head -n "$percent" | paste -sd,)" "$out/training_$percent"
+    make_model "$size" "$out/training_$percent/model.ckpt-${steps[-1]}"
   fi
-  make_model "$out/models/words/$((words * percent / 100))" "$training/model.ckpt-${steps[-1]}"
 done
-run bash scripts/figure2a.sh "$out/models/words" "$data_dir" --output_dir="$out/words" "${small[@]}"
+run bash scripts/figure2a.sh "$models" "$data_dir" --models="$sizes" --output_dir="$out" "${small[@]}"
 
 [[ -n $encoder ]] || exit 0
 length=(--max_seq_length=128 --max_predictions_per_seq=20)
 run python -m data_prep.build_corpus --text_files="$out/sentences.txt" --text_format=sentences \
-  --output_dir="$out/shards_encoder" --num_shards=20 --num_processes=2 --vocab_file="$encoder/vocab.txt" \
+  --output_dir="$out/encoder/shards" --num_shards=20 --num_processes=2 --vocab_file="$encoder/vocab.txt" \
   --do_lower_case=true "${length[@]}" --dupe_factor=1
-run python run_pretraining.py --do_train=true --input_file="$out/shards_encoder/*.tfrecord" "${length[@]}" \
-  --bert_config_file="$encoder/bert_config.json" --init_checkpoint="$encoder" --output_dir="$out/training_encoder" \
+run python run_pretraining.py --do_train=true --input_file="$out/encoder/shards/*.tfrecord" "${length[@]}" \
+  --bert_config_file="$encoder/bert_config.json" --init_checkpoint="$encoder" --output_dir="$out/encoder/training" \
   --train_batch_size=16 --learning_rate=2e-4 --num_train_steps="$encoder_steps" --num_warmup_steps=60
-mkdir -p "$out/models/encoder"
-[[ -d $out/models/encoder/0 ]] || cp -r "$encoder" "$out/models/encoder/0"
-run python convert.py --checkpoint="$out/training_encoder/model.ckpt-$encoder_steps" --input_dir="$encoder" \
-  --output_dir="$out/models/encoder/$encoder_steps"
-run bash scripts/figure2b.sh "$out/models/encoder" "$data_dir" --output_dir="$out/encoder" "${data[@]}" \
+mkdir -p "$out/encoder/models"
+[[ -d $out/encoder/models/0 ]] || cp -r "$encoder" "$out/encoder/models/0"
+run python convert.py --checkpoint="$out/encoder/training/model.ckpt-$encoder_steps" --input_dir="$encoder" \
+  --output_dir="$out/encoder/models/$encoder_steps"
+run bash scripts/figure2b.sh "$out/encoder/models" "$data_dir" --output_dir="$out/encoder" "${data[@]}" \
   -- --num_train_epochs=5 --learning_rate=1e-4 --train_batch_size=16

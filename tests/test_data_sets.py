@@ -93,6 +93,19 @@ def test_models_of_a_directory_in_the_order_of_the_paper(tmp_path, caplog):
     ]
 
 
+def test_a_link_to_a_model_beside_it_is_a_second_name_of_that_model(tmp_path):
+    make_model(tmp_path / "models/750")
+    (tmp_path / "models/8M").symlink_to("750")
+    make_model(tmp_path / "elsewhere/run7")
+    (tmp_path / "models/9M").symlink_to(tmp_path / "elsewhere/run7")
+    path = f"{tmp_path}/models"
+    assert data_sets.find_models(path) == [
+        Model("750", f"{path}/750"),
+        Model("8M", f"{path}/750", alias_of="750"),
+        Model("9M", f"{path}/9M"),
+    ]
+
+
 def test_a_single_model_can_be_called_as_one_of_the_paper(tmp_path):
     path = make_model(tmp_path / "my model")
     assert data_sets.find_models(path) == [Model("my model", path)]

@@ -1,5 +1,6 @@
 """The runs behind the tables: their commands, scores from hand-written results, failures, stops and locks."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -66,6 +67,14 @@ def test_ner_is_trained_as_in_its_flag_file_and_detokenized(places, repository, 
         f"--answer_path={data}/NER/NCBI-disease/test.tsv",
         f"--output_dir={directory}",
     ]
+
+
+def test_two_names_of_a_model_share_their_runs(places):
+    (model, *others), second = places, dataclasses.replace(places[0], name="8M", alias_of="biobert_v1.1")
+    first, second = plan(places, "ncbi_disease"), plan((second, *others), "ncbi_disease")
+    assert first.key == ("ncbi_disease", model.name, 3)
+    assert second.key == ("ncbi_disease", "8M", 3)
+    assert (first.directory, first.commands) == (second.directory, second.commands)
 
 
 def test_relations_need_no_development_set(places, repository, monkeypatch):

@@ -20,14 +20,13 @@ def test_both_curves_end_in_reports(repository, tmp_path):
     command = ["bash", repository / "scripts/replication.sh", *paths, *SMALL]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    title = paper.titles()["ncbi_disease"]
+    title, runs = paper.titles()["ncbi_disease"], tmp_path / "output/runs/ncbi_disease"
     # The corpus has 23,108 words.
-    for name, point in [("steps/figure2b", "2"), ("words/figure2a", "1155"), ("words/figure2a", "23108")]:
+    for name, point, model in [("figure2b", "2", "2"), ("figure2a", "1155", "1155"), ("figure2a", "23108", "2")]:
         page = (tmp_path / f"output/{name}.md").read_text()
-        runs = tmp_path / "output" / name.split("/")[0] / "runs/ncbi_disease"
-        f1 = {place: json.loads((runs / place / "seed1/run.json").read_text())["scores"][-1] for place in ("0", point)}
-        assert f"| {title} | 0 | {f1['0']:.2f} |" in page
-        assert f"|  | {point} | {f1[point]:.2f} |" in page
+        zero, f1 = (json.loads((runs / run / "seed1/run.json").read_text())["scores"][-1] for run in ("0", model))
+        assert f"| {title} | 0 | {zero:.2f} |" in page
+        assert f"|  | {point} | {f1:.2f} |" in page
 
 
 @pytest.mark.parametrize("arguments", [["a", "b"], ["a", "b", "c", "--step=2"]])

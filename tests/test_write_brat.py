@@ -68,10 +68,30 @@ def check_annotations(text, annotations):
 def test_brat(tmp_path):
     write(tmp_path / "new" / "out", ABSTRACT, EMPTY)
     out = tmp_path / "new" / "out"
-    assert sorted(os.listdir(out)) == ["0.ann", "0.txt", "123.ann", "123.txt"]
+    assert sorted(os.listdir(out)) == ["0.ann", "0.txt", "123.ann", "123.txt", "annotation.conf"]
     assert read(out / "123.txt") == ABSTRACT.text
     assert read(out / "123.ann") == ANNOTATIONS
     assert (read(out / "0.txt"), read(out / "0.ann")) == ("", "")
+
+
+# http://brat.nlplab.org/configuration.html
+CONFIGURATION = """\
+[entities]
+Chemical
+Disease
+Gene
+[relations]
+<OVERLAP>	Arg1:<ENTITY>, Arg2:<ENTITY>, <OVL-TYPE>:<ANY>
+inhibitor	Arg1:Chemical|Gene, Arg2:Disease|Gene
+target_of	Arg1:Disease, Arg2:Gene
+[events]
+[attributes]
+"""
+
+
+def test_the_types_are_declared(tmp_path):
+    write(tmp_path, ABSTRACT, dataclasses.replace(ABSTRACT, relations=(Relation("R1", "inhibitor", "T2", "T1"),)))
+    assert read(tmp_path / "annotation.conf") == CONFIGURATION
 
 
 def test_brat_is_read_by_the_library_bioc(tmp_path):
@@ -88,7 +108,7 @@ def test_brat_of_any_text(document, tmp_path_factory):
     out = tmp_path_factory.mktemp("brat")
     write(out, document)
     (text_file,) = out.glob("*.txt")
-    assert sorted(os.listdir(out)) == [f"{text_file.stem}.ann", text_file.name]
+    assert sorted(os.listdir(out)) == sorted([f"{text_file.stem}.ann", text_file.name, "annotation.conf"])
     text = read(text_file)
     assert text == document.text
     assert check_annotations(text, read(text_file.with_suffix(".ann"))) == [
@@ -106,7 +126,7 @@ def test_a_mention_across_lines_is_in_fragments(tmp_path):
 def test_types_and_ids_are_made_safe(tmp_path):
     entities = (Entity("a b", "", 0, 1), Entity("T1", "Gene/é\n", 0, 1))
     write(tmp_path, Document("x", "x", ((0, 1),), "x", (), entities, (Relation("?", "CPR:4", "T1", "a b"),)))
-    assert read(tmp_path / "x.ann") == "T1\tEntity 0 1\tx\nT2\tGene___ 0 1\tx\nR1\tCPR:4 Arg1:T2 Arg2:T1\n"
+    assert read(tmp_path / "x.ann") == "T1\tEntity 0 1\tx\nT2\tGene___ 0 1\tx\nR1\tCPR_4 Arg1:T2 Arg2:T1\n"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +163,7 @@ def test_no_two_documents_share_files(tmp_path):
 def test_files_that_are_there_stay(tmp_path):
     write(tmp_path, ABSTRACT)
     write(tmp_path, dataclasses.replace(EMPTY, id="123"))
-    assert sorted(os.listdir(tmp_path)) == ["123.2.ann", "123.2.txt", "123.ann", "123.txt"]
+    assert sorted(os.listdir(tmp_path)) == ["123.2.ann", "123.2.txt", "123.ann", "123.txt", "annotation.conf"]
     assert read(tmp_path / "123.txt") == ABSTRACT.text
     assert read(tmp_path / "123.2.txt") == ""
 

@@ -1,8 +1,10 @@
-"""Annotated documents in brat's standoff format: DOC.txt and DOC.ann.
+"""Annotated documents in brat's standoff format: DOC.txt and DOC.ann, and annotation.conf.
 
-Format: http://brat.nlplab.org/standoff.html
+Formats: http://brat.nlplab.org/standoff.html, http://brat.nlplab.org/configuration.html
 """
 
+import collections
+import contextlib
 import itertools
 import os
 import re
@@ -13,11 +15,27 @@ from inference.formats.write_pubtator import SEPARATORS
 MAX_NAME_BYTES = 200  # file systems take 255, of which some are for numbers and `.txt`
 
 
+CONFIGURATION_FILE = "annotation.conf"
+
+
+@contextlib.contextmanager
+def open_brat(directory):
+    """Opens a `BratWriter`; when the block ends, annotation.conf declares the types of what was written.
+
+    Raises:
+      InputError: the directory cannot be written.
+    """
+    writer = BratWriter(directory)
+    yield writer
+    with open(os.path.join(directory, CONFIGURATION_FILE), "w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in writer.configuration_lines())
+
+
 class BratWriter:
     """Two files a document: DOC.txt holds its text, unaltered, DOC.ann a line for each of
 
         T1	Disease 10 21	lung cancer
-        R1	CPR:4 Arg1:T1 Arg2:T2
+        R1	CPR_4 Arg1:T1 Arg2:T2
         #1	AnnotatorNotes T1	confidence 0.98, model ncbi
 
     Ids are numbered anew, as the format wants them. A mention may not go across the end of a line: it is then in
@@ -35,9 +53,15 @@ class BratWriter:
         make_directory(directory)
         self.directory = directory
         self.documents = 0
+        self.entity_types = set()
+        self.relation_arguments = collections.defaultdict(set)  # of each type: (type of the first, of the second)
 
     def write(self, document):
         self.documents += 1
+        types = {entity.id: _type(entity.type) for entity in document.entities}
+        self.entity_types.update(types.values())
+        for relation in document.relations:
+            self.relation_arguments[_type(relation.type)].add((types[relation.first], types[relation.second]))
         # The names taken are those on disk: a set of them would grow with the documents.
         paths = (
             os.path.join(self.directory, name) for name in _numbered(safe_name(document.id), max(self.documents, 2))
@@ -47,6 +71,15 @@ class BratWriter:
             file.write(document.text)
         with open(f"{path}.ann", "x", encoding="utf-8", newline="") as file:
             file.writelines(f"{line}\n" for line in _annotation_lines(document))
+
+    def configuration_lines(self):
+        """The types so far, as brat wants them declared; entities of several models may overlap."""
+        yield from ("[entities]", *sorted(self.entity_types))
+        yield from ("[relations]", "<OVERLAP>\tArg1:<ENTITY>, Arg2:<ENTITY>, <OVL-TYPE>:<ANY>")
+        for name, pairs in sorted(self.relation_arguments.items()):
+            first, second = ("|".join(sorted(set(types))) for types in zip(*pairs, strict=True))
+            yield f"{name}\tArg1:{first}, Arg2:{second}"
+        yield from ("[events]", "[attributes]")
 
 
 def _numbered(name, number):
@@ -91,8 +124,8 @@ def _fragments(text, start, end):
 
 
 def _type(name):
-    """A type of annotation: no space. Other signs are spared that brat's configuration or pages could take amiss."""
-    return re.sub(r"[^A-Za-z0-9_:-]", "_", name) or "Entity"
+    """A type of annotation, of the signs that brat's configuration allows: `CPR:4` is CPR_4."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name) or "Entity"
 
 
 def _note(confidence, model):

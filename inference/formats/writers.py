@@ -3,7 +3,7 @@
 import contextlib
 
 from inference.formats.write_bioc import open_bioc_json, open_bioc_xml
-from inference.formats.write_brat import BratWriter
+from inference.formats.write_brat import open_brat
 from inference.formats.write_lines import ConllWriter, JsonLinesWriter
 from inference.formats.write_pubtator import PubTatorWriter
 
@@ -43,6 +43,8 @@ def open_writer(output_format, output, models):
         return open_bioc_xml(output)
     if output_format == "bioc_json":
         return open_bioc_json(output)
+    if output_format == "brat":
+        return open_brat(output)
     return contextlib.nullcontext(_open_lines(output_format, output, models))
 
 
@@ -54,6 +56,4 @@ def _open_lines(output_format, output, models):
         return PubTatorWriter(output)
     if output_format == "conll":
         return ConllWriter(output, models)
-    if output_format == "brat":
-        return BratWriter(output)
     raise ValueError(f"output format {output_format!r}; expected one of {', '.join(FORMATS)}")
