@@ -116,4 +116,4 @@ mkdir -p "$out/encoder/models"
 run python convert.py --checkpoint="$out/encoder/training/model.ckpt-$encoder_steps" --input_dir="$encoder" \
   --output_dir="$out/encoder/models/$encoder_steps"
 run bash scripts/figure2b.sh "$out/encoder/models" "$data_dir" --output_dir="$out/encoder" "${data[@]}" \
-  -- --num_train_epochs=5 --learning_rate=1e-4 --train_batch_size=16
+  -- --num_train_epochs=3 --learning_rate=1e-4 --train_batch_size=16
