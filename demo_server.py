@@ -9,7 +9,7 @@ Then open http://127.0.0.1:8080, or:
 
 The API is described at /api/schema. The server is for this machine alone unless `--host` says otherwise; it knows no
 passwords and no encryption, which a proxy before it has to add. One request at a time has the models. Requests that
-wait or work for more than `--max_seconds` end with an error. Ctrl-C ends the server. needs Flask and waitress:
+wait or work for more than `--max_seconds` end with an error. Ctrl-C ends the server. Needs Flask and waitress:
 pip install '.[demo]'.
 """
 
