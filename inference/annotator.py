@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import os
 from collections.abc import Callable
 
@@ -66,7 +67,23 @@ def load_annotator(names, re_model, splitter, batch_size):
     of_relations = model_directory.read(re_model, "re") if re_model else None
     taggers = [ner.load_tagger(name, directory) for name, directory in directories.items()]
     classifier = relations.load_classifier(of_relations) if of_relations else None
+    if classifier and taggers:
+        _warn_of_types(taggers, classifier)
     return Annotator(taggers, classifier, split_sentences, batch_size)
+
+
+def _warn_of_types(taggers, classifier):
+    """Says so if no pair of the entities that are found is one that the model of relations knows."""
+    types, directory = set().union(*(tagger.types for tagger in taggers)), classifier.directory
+    if not relations.can_relate(types, directory.settings):
+        pairs = ", ".join(" and ".join(pair) for pair in directory.settings["entity_pairs"])
+        logging.warning(
+            "%s: relates %s, but the models find %s; expected --ner_model=NAME=DIR with such names, or input with such "
+            "entities",
+            directory.path,
+            pairs,
+            ", ".join(sorted(types)),
+        )
 
 
 @contextlib.contextmanager

@@ -23,6 +23,12 @@ class Tagger:
     directory: ModelDirectory
     compiled: object  # as of `sequences.compile_function`: `labels` int32 [B, F], `confidences` float32 [B, F]
 
+    @property
+    def types(self):
+        """What its entities can be: a set."""
+        kinds = (conlleval.split_tag(label)[1] for label in self.directory.labels if label not in ner.REQUIRED_LABELS)
+        return {kind or self.name for kind in kinds}
+
 
 @dataclasses.dataclass(frozen=True)
 class Word:

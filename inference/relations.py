@@ -103,10 +103,9 @@ def find_pairs(document, settings):
       document: `Document` with words.
       settings: of the model, see `data_prep.relations.TextDescription`.
     """
-    markers = {marker[1:-1].upper(): marker[1:-1] for pair in settings["entity_pairs"] for marker in pair}
-    entities = {}  # by type and span
+    markers, entities = _markers(settings), {}  # entities by type and span
     for entity in document.entities:
-        kind = markers.get("-".join(entity.type.upper().split()))
+        kind = markers.get(_as_marker(entity.type))
         entities.setdefault((kind, entity.start, entity.end), dataclasses.replace(entity, type=kind or ""))
     entities = sorted(entities.values(), key=lambda entity: (entity.start, entity.end))
     wanted = [tuple(marker[1:-1] for marker in pair) for pair in settings["entity_pairs"]]
@@ -122,6 +121,22 @@ def find_pairs(document, settings):
             if (first.type, second.type) not in wanted:
                 first, second = second, first
             yield Pair(first, second, relations.lower_case(sentence) if settings["lower_case"] else sentence)
+
+
+def can_relate(types, settings):
+    """Whether a model, by its settings, makes a pair of entities of some of these types."""
+    markers = _markers(settings)
+    known = {markers.get(_as_marker(name)) for name in types}
+    return any({marker[1:-1] for marker in pair} <= known for pair in settings["entity_pairs"])
+
+
+def _markers(settings):
+    """What stands for entities, without the signs around it, by its capitals."""
+    return {marker[1:-1].upper(): marker[1:-1] for pair in settings["entity_pairs"] for marker in pair}
+
+
+def _as_marker(entity_type):
+    return "-".join(entity_type.upper().split())
 
 
 def _others(entities, span, first, second, settings):

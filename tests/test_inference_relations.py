@@ -48,6 +48,14 @@ def test_types_that_the_model_does_not_know_make_no_pair():
     assert same == ["@GENE$ and @GENE$"]
 
 
+@pytest.mark.parametrize(
+    ("types", "possible"),
+    [(["gene", "Disease"], True), (["Gene"], False), (["ncbi", "bc2gm"], False), ([], False)],
+)
+def test_types_of_which_a_pair_can_be_made(types, possible):
+    assert relations.can_relate(types, SETTINGS) == possible
+
+
 def test_text_looks_as_in_training():
     text, mentions = "BRCA1 and TP53 cause Cancer", [("Gene", "BRCA1"), ("Gene", "TP53"), ("Disease", "Cancer")]
     assert sentences(text, mentions) == ["@GENE$ and TP53 cause @DISEASE$", "BRCA1 and @GENE$ cause @DISEASE$"]

@@ -116,6 +116,16 @@ def test_several_models_and_relations_in_one_pass(run, models, tmp_path):
     for relation in document["relations"]:
         assert (kinds[relation["first"]], kinds[relation["second"]]) == ("Disease", "Gene")
         assert relation["type"] in ("0", "1")
+    assert "expected --ner_model=NAME=DIR" not in result.stderr
+
+
+def test_entities_that_no_relation_is_between_are_warned_of(run, models, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT, newline="")
+    result = run(
+        f"--input={tmp_path}/a.txt", f"--ner_model=Disease={models}/ner", f"--ner_model={models}/ner", model="re"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "re: relates @DISEASE$ and @GENE$, but the models find Disease, ner; expected --ner_model=" in result.stderr
 
 
 def test_relations_between_the_entities_of_the_input(run, tmp_path):
