@@ -1,4 +1,4 @@
-"""A page to try models that run_ner.py, run_re.py and run_qa.py trained, and a JSON API.
+r"""A page to try models that run_ner.py, run_re.py and run_qa.py trained, and a JSON API.
 
     python demo_server.py --ner_model=Disease=$DISEASE_DIR --ner_model=Chemical=$CHEMICAL_DIR --re_model=$RE_DIR \
         --qa_model=$QA_DIR

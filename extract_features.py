@@ -1,4 +1,4 @@
-"""Writes the vectors that BERT's layers give the pieces, words or lines of a text.
+r"""Writes the vectors that BERT's layers give the pieces, words or lines of a text.
 
     python extract_features.py --input_file=input.txt --output_file=output.jsonl \
         --vocab_file=$BIOBERT_DIR/vocab.txt --bert_config_file=$BIOBERT_DIR/bert_config.json \

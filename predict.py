@@ -1,4 +1,4 @@
-"""Finds entities, relations and answers in new text, with models that run_ner.py, run_re.py and run_qa.py trained.
+r"""Finds entities, relations and answers in new text, with models that run_ner.py, run_re.py and run_qa.py trained.
 
     python predict.py --ner_model=$OUTPUT_DIR --input=abstract.txt
     python predict.py --ner_model=Disease=$DISEASE_DIR --ner_model=Chemical=$CHEMICAL_DIR --re_model=$RE_DIR \

@@ -1,4 +1,4 @@
-"""Pre-trains BERT on masked language modelling and next sentence prediction, or evaluates it.
+r"""Pre-trains BERT on masked language modelling and next sentence prediction, or evaluates it.
 
     python run_pretraining.py --input_file='shards/*.tfrecord' --output_dir=$OUTPUT_DIR \
         --do_train=true --do_eval=true --bert_config_file=$BERT_DIR/bert_config.json \

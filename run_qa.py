@@ -1,4 +1,4 @@
-"""Fine-tunes and runs BERT for question answering on SQuAD and BioASQ (Lee et al. 2020, section 3.3).
+r"""Fine-tunes and runs BERT for question answering on SQuAD and BioASQ (Lee et al. 2020, section 3.3).
 
     python run_qa.py --do_train=True --do_predict=True --vocab_file=$BIOBERT_DIR/vocab.txt \
         --bert_config_file=$BIOBERT_DIR/bert_config.json --init_checkpoint=$BIOBERT_DIR/model.ckpt-1000000 \

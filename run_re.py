@@ -1,4 +1,4 @@
-"""Fine-tunes and runs BERT for relation extraction (Lee et al. 2020, section 3.3).
+r"""Fine-tunes and runs BERT for relation extraction (Lee et al. 2020, section 3.3).
 
     python run_re.py --task_name=gad --do_train=true --do_eval=true --do_predict=true \
         --vocab_file=$BIOBERT_DIR/vocab.txt --bert_config_file=$BIOBERT_DIR/bert_config.json \

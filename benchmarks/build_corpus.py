@@ -1,4 +1,4 @@
-"""Speed and memory of `data_prep.build_corpus`: from text to records on 1 and 2 processes, and by size of PubMed files.
+r"""Speed and memory of `data_prep.build_corpus`: from text to records with 1 and 2 processes, by size of files.
 
     python -m benchmarks.build_corpus --text=../shared/data/text/abstracts_60mb.txt.xz \
         --vocab_file=../shared/data/vocab/bert-base-cased-vocab.txt

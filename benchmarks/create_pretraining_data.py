@@ -1,4 +1,4 @@
-"""Speed of `data_prep.create_pretraining_data` on one core, imports left out.
+r"""Speed of `data_prep.create_pretraining_data` on one core, imports left out.
 
     python -m benchmarks.create_pretraining_data --text=../shared/data/text/abstracts_60mb.txt.xz \
         --vocab_file=../shared/data/vocab/bert-base-cased-vocab.txt --do_lower_case=False

@@ -1,4 +1,4 @@
-"""How long an epoch of NER training takes with batches of similar length, and padded to 128.
+r"""How long an epoch of NER training takes with batches of similar length, and padded to 128.
 
     PYTHONPATH=. python benchmarks/ner_epoch.py --bert_config_file=bert_config.json \
         --vocab_file=vocab.txt --do_lower_case=true --data_dir=NCBI-disease

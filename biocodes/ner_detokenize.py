@@ -1,4 +1,4 @@
-"""Turns the labels of word pieces that run_ner.py wrote back into labels of words, for conlleval.
+r"""Turns the labels of word pieces that run_ner.py wrote back into labels of words, for conlleval.
 
   python biocodes/ner_detokenize.py --token_test_path=output/token_test.txt \\
       --label_test_path=output/label_test.txt --answer_path=NCBI-disease/test.tsv --output_dir=output

@@ -1,4 +1,4 @@
-"""Merges the n-best answers to the snippets of each question into one answer, in BioASQ's form.
+r"""Merges the n-best answers to the snippets of each question into one answer, in BioASQ's form.
 
   python biocodes/transform_nbset2bioasqform.py --nbest_path=output/nbest_predictions.json --output_path=output
   python biocodes/bioasq_eval.py --golden_path=4B1_golden.json \\

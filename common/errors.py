@@ -4,7 +4,7 @@ import errno
 import logging
 import sys
 
-from absl import app
+from absl import app, flags
 
 from common.progress import log_above_bars
 
@@ -47,4 +47,13 @@ def run(main):
             sys.exit(f"error: {describe_os_error(error)}")
 
     log_above_bars()
+    _help_with_all_flags()
     app.run(guarded)
+
+
+def _help_with_all_flags():
+    """Makes --help list, besides the flags of the program's own file, those that it shares with others."""
+    for module, defined in flags.FLAGS.flags_by_module_dict().items():
+        if module.partition(".")[0] not in ("absl", "tensorflow"):
+            for flag in defined:
+                flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)

@@ -1,4 +1,4 @@
-"""Builds run_qa.py's files, in SQuAD's layout, from the JSON files of the BioASQ challenge (task B, phase B).
+r"""Builds run_qa.py's files, in SQuAD's layout, from the JSON files of the BioASQ challenge (task B, phase B).
 
     python -m data_prep.bioasq --input_file=BioASQ-training4b.json --output_file=BioASQ-train-factoid-4b.json \\
         --question_type=factoid --split=train

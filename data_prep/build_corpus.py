@@ -1,4 +1,4 @@
-"""Builds shards of pre-training records from PubMed, PubMed Central and plain text.
+r"""Builds shards of pre-training records from PubMed, PubMed Central and plain text.
 
     python -m data_prep.build_corpus --pubmed_files='baseline/*.xml.gz,updatefiles/*.xml.gz' \
         --pmc_files='oa_comm/*.tar.gz' --output_dir=shards --vocab_file=vocab.txt --do_lower_case=False \

@@ -1,4 +1,4 @@
-"""Learns a WordPiece vocabulary of pre-training text, for a BERT that is trained from scratch on it.
+r"""Learns a WordPiece vocabulary of pre-training text, for a BERT that is trained from scratch on it.
 
     python -m data_prep.build_vocab --input_file='text/*.txt' --output_file=vocab.txt --vocab_size=28996 \
         --do_lower_case=false --compare_vocab=bert-base-cased-vocab.txt

@@ -1,4 +1,4 @@
-"""Makes pre-training records (TFRecord files of tf.train.Example) of plain text.
+r"""Makes pre-training records (TFRecord files of tf.train.Example) of plain text.
 
     python -m data_prep.create_pretraining_data --input_file=text.txt --output_file=text.tfrecord \
         --vocab_file=vocab.txt --do_lower_case=False

@@ -1,4 +1,4 @@
-"""Reads PubMed XML, as downloaded from NLM, into text for pre-training.
+r"""Reads PubMed XML, as downloaded from NLM, into text for pre-training.
 
     python -m data_prep.pubmed --input_file='baseline/*.xml.gz,updatefiles/*.xml.gz' --output_file=pubmed.txt \
         --num_processes=8

@@ -1,4 +1,4 @@
-"""Turns a corpus of entities and relations into rows for relation extraction, two entities anonymized in each.
+r"""Turns a corpus of entities and relations into rows for relation extraction, two entities anonymized in each.
 
     python -m data_prep.relation_corpus --input_format=chemprot --output_file=train.tsv \
         --input_file=abstracts.tsv --entities_file=entities.tsv --relations_file=relations.tsv

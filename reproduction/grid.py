@@ -1,4 +1,4 @@
-"""The paper's grid for named entity recognition: learning rate and batch size by entity F1 on `devel.tsv`.
+r"""The paper's grid for named entity recognition: learning rate and batch size by entity F1 on `devel.tsv`.
 
     bash scripts/grid.sh MODEL_DIR DATA_SET_DIR OUTPUT_DIR [--learning_rates=5e-5,3e-5,1e-5] \
         [--batch_sizes=10,16,32,64] [flags of run_ner.py]

@@ -1,4 +1,4 @@
-"""Tables 6 (named entities), 7 (relations) and 8 (questions) of the paper, our scores beside the printed ones.
+r"""Tables 6 (named entities), 7 (relations) and 8 (questions) of the paper, our scores beside the printed ones.
 
     python -m reproduction.tables --table=6 MODEL_DIR DATA_DIR [--seeds=1,2,3] [--data_sets=ncbi_disease] \
         [-- --num_train_epochs=20 ...]

@@ -116,3 +116,11 @@ def test_a_log_line_does_not_stand_in_the_midst_of_a_progress_bar(repository):
     lines = result.stderr.splitlines()  # a carriage return begins a new one as well
     assert [line[0] for line in lines if "careful" in line] == ["W"] * 3
     assert [line for line in lines if line.startswith("annotate: 100%")]
+
+
+def test_help_lists_flags_that_programs_share(repository):
+    command = [sys.executable, "-m", "data_prep.plain_text", "--help"]
+    result = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert "--text_format:" in result.stdout
+    assert "--output_file:" in result.stdout
+    assert "--logtostderr" not in result.stdout  # the library's own
