@@ -70,12 +70,14 @@ def write_report(name, setting, places, results, with_paper):
         if points:
             triples = [(x, y, None) for x, y in points.items()]
             printed.append(figures.Series(f"{title} (paper)", triples, paper=True))
-        rows += [row_of(title, model, values, points.get(places[model])) for model, values in by_model.items()]
+        for model, values in by_model.items():
+            compared = comparison(values, points.get(places[model])) if with_paper else []
+            rows.append([title, model, programs.format_mean(values), *compared, str(len(values))])
     stem, x_label = f"figure{name}", X_LABELS[name]
     path = os.path.join(setting.output_dir, stem)
     lines = series + printed
     figures.curves(path, lines, x_label, "entity F1 on test.tsv (%)", TITLES[name], is_wide(lines))
-    header = ["Data set", x_label, "F1 here", "F1 in the paper", "difference", "seeds"]
+    header = ["Data set", x_label, "F1 here", *(["F1 in the paper", "difference"] if with_paper else []), "seeds"]
     note = "Mean and standard deviation over the seeds. " if len(setting.seeds) > 1 else ""
     note += "Points of the paper: those of its models that Table 6 has the scores of." if with_paper else ""
     items = [Figure(stem, TITLES[name]), Table(header, rows, note=note, merge=("Data set",))]
@@ -84,11 +86,9 @@ def write_report(name, setting, places, results, with_paper):
     write(Report(f"Figure {name[0]}({name[1]}) of the paper", sections), setting.output_dir, stem)
 
 
-def row_of(title, model, values, printed):
-    """A row of the table; `printed` is the paper's score at this place or None."""
-    row = [title, model, programs.format_mean(values)]
-    row += [f"{printed:.2f}", f"{statistics.mean(values) - printed:+.2f}"] if printed else ["", ""]
-    return [*row, str(len(values))]
+def comparison(values, printed):
+    """Two cells: the paper's score, or None, and how far the mean of the values is from it."""
+    return [f"{printed:.2f}", f"{statistics.mean(values) - printed:+.2f}"] if printed else ["", ""]
 
 
 def is_wide(lines):

@@ -166,7 +166,7 @@ def test_a_curve_of_another_model_is_drawn_without_the_paper(tmp_path):
     curves.write_report("2a", told, places, {}, False)  # before the first run has ended
     curves.write_report("2a", told, places, {("ncbi_disease", "500", 1): result(0, 0, 50.0)}, False)
     text, rows = markdown(tmp_path / "figure2a.md")
-    assert ["NCBI Disease", "500", "50.00", "", "", "1"] in rows
+    assert ["NCBI Disease", "500", "50.00", "1"] in rows
     assert "paper" not in (tmp_path / "figure2a.svg").read_text()
 
 
