@@ -7,12 +7,17 @@ from tqdm import tqdm
 
 
 def progress(title, total=None, initial=0, unit="step", disable=False):
-    """A `tqdm` bar. Where nobody watches (a log file), it prints a line now and then instead of many a second."""
+    """A `tqdm` bar. Where nobody watches (a log file), it prints a line now and then instead of many a second.
+
+    Bytes (the unit B) are shown as 12.3MB.
+    """
+    is_bytes = unit == "B"
     return tqdm(
         desc=title,
         total=total,
         initial=initial,
-        unit=f" {unit}",
+        unit=unit if is_bytes else f" {unit}",
+        unit_scale=is_bytes,
         disable=disable,
         dynamic_ncols=True,
         mininterval=0.5 if sys.stderr.isatty() else 20,

@@ -80,7 +80,6 @@ def extract(sources, directory, num_processes):
     work = functools.partial(_extract_unit, reading=sources.reading, directory=directory)
     total = sum(map(_unit_bytes, units))
     with progress("reading", total=total, initial=total - sum(map(_unit_bytes, todo)), unit="B") as bar:
-        bar.unit_scale = True
         for unit in map_processes(work, todo, num_processes):
             bar.update(_unit_bytes(unit))
     return collect(units, (_read_summary(unit, directory) for unit in units))

@@ -102,7 +102,6 @@ def fetch(url, path, size=None, waits=WAITS):
     part = _Part.find(f"{path}.part", url)
     reached, failures = part.length, 0
     with progress(os.path.basename(path), total=size, unit="B") as bar:
-        bar.unit_scale = True  # 12.3M instead of 12345678
         while True:
             try:
                 _transfer(part, size, bar)

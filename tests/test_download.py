@@ -241,7 +241,7 @@ def test_a_wrong_file_is_removed(publish, server, tmp_path, content, message):
     with pytest.raises(InputError, match=f"{message}.*; removed$") as caught:
         obtain(*place)
     assert "\n" not in str(caught.value)
-    assert set(tree(tmp_path)) <= {"datasets/.download/re/lock"}
+    assert set(tree(tmp_path)) <= {"datasets/.download/re/.lock"}
     publish("REdata.zip", dict.fromkeys(RE_FILES, b"x"))
     obtain(*place)
     assert len(tree(tmp_path / "datasets")) == 40
@@ -256,7 +256,7 @@ def test_another_squad(download, server, tmp_path):
     )
     result = download("squad", f"--mirror={server.address}/mirror")
     check_failed(result, r"train-v1.1.json: sha256 is [0-9a-f]{64}; expected 352766398.*; removed$")
-    assert set(tree(tmp_path)) <= {"datasets/.download/squad/lock"}
+    assert set(tree(tmp_path)) <= {"datasets/.download/squad/.lock"}
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
