@@ -11,7 +11,7 @@
 # A BERT of 2 layers x 256 with a vocabulary of its own is pre-trained on TEXT, and each of several checkpoints
 # fine-tuned with three seeds: OUTPUT_DIR/figure2b.html. The same with percents of TEXT: OUTPUT_DIR/figure2a.html. With
 # --encoder, an uncased model is pre-trained further on TEXT and compared with itself: OUTPUT_DIR/encoder/figure2b.html,
-# an hour more for MiniLM. What is done is not done again; what was stopped goes on.
+# some 75 minutes more for MiniLM. What is done is not done again; what was stopped goes on.
 set -euo pipefail
 
 fail() {
