@@ -3,7 +3,7 @@
 tensorflow-text's FastBertTokenizer cuts words as the original does once the text is cleaned. What differs is
 taken from it: deleting characters and lower-casing are done here by Python's `unicodedata`, which defines the
 original's result, and words over 200 characters, for which the library counts bytes, become unknown here.
-`tests/test_tokenization.py` compares the two on every code point, the golden strings and real text.
+`tests/data_prep/test_tokenization.py` compares the two on every code point, the golden strings and real text.
 """
 
 import re

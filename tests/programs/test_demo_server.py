@@ -14,8 +14,8 @@ import pytest
 
 import demo_server
 from common.errors import InputError
-from tests.browser import open_browser
-from tests.model_directories import make_model_directory
+from tests.helpers.browser import open_browser
+from tests.helpers.model_directories import make_model_directory
 
 PIECES = "[PAD] [UNK] [CLS] [SEP] [MASK] lung cancer in of what ? <".split()
 TEXT = "lung <b>\U0001f600 cancer"

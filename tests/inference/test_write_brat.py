@@ -12,7 +12,7 @@ from common.errors import InputError
 from inference.documents import Document, Entity, Relation
 from inference.formats.write_brat import safe_name
 from inference.formats.writers import open_writer
-from tests.annotated_samples import ABSTRACT, EMPTY, documents
+from tests.helpers.annotated_samples import ABSTRACT, EMPTY, documents
 
 ANNOTATIONS = """\
 T1	Disease 0 11	Lung cancer

@@ -16,7 +16,7 @@ from common.errors import InputError, StoppedError
 from common.files import locked
 from inference import outputs
 from inference.annotator import name_models
-from tests.model_directories import make_model_directory
+from tests.helpers.model_directories import make_model_directory
 
 LABELS = ["[PAD]", "O", "X", "B", "[CLS]", "[SEP]", "I"]
 # Of flags.

@@ -9,7 +9,7 @@ import pytest
 
 from inference.web import application
 from inference.web.models import MAX_WAITING, Limits
-from tests.test_web import TEXT, check_error
+from tests.inference.test_web import TEXT, check_error
 
 HOST = "localhost"  # of the test client
 FORM = {"text": TEXT}

@@ -12,7 +12,7 @@ from reproduction.data_sets import DATA_SETS, Gap, Model
 from reproduction.experiments import Result
 from reproduction.programs import Setting
 from reproduction.report import Code
-from tests.test_data_sets import make_files, make_model
+from tests.reproduction.test_data_sets import make_files, make_model
 
 
 def result(*scores, seconds=65.0, commands=("python run_ner.py --seed=1",)):

@@ -14,7 +14,7 @@ from data_prep.tokenization import FullTokenizer
 from inference import model_directory
 from modeling import checkpoint, hugging_face
 from modeling.config import BertConfig
-from tests.hugging_face_samples import run_convert
+from tests.helpers.hugging_face_samples import run_convert
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 torch = pytest.importorskip("torch", reason="needs PyTorch; pip install '.[test]'")

@@ -115,7 +115,7 @@ def shards(repository, tmp_path_factory):
 
 def pretrain(*arguments, path=pathlib.Path(sys.executable).parent, **options):
     """Runs scripts/pretrain.sh from another directory than the repository's, with the programs in `path` first."""
-    script = pathlib.Path(__file__).resolve().parent.parent / "scripts/pretrain.sh"
+    script = pathlib.Path(__file__).resolve().parents[2] / "scripts/pretrain.sh"
     environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}"}
     return subprocess.Popen(
         ["bash", script, *arguments],

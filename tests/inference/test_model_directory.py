@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import InputError
 from inference import model_directory
-from tests.model_directories import make_model_directory
+from tests.helpers.model_directories import make_model_directory
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]
 LABELS = ["[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]"]

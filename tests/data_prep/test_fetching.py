@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import InputError
 from data_prep.fetching import fetch, is_web_address
-from tests.file_server import ranged, serving, status, whole, without_length
+from tests.helpers.file_server import ranged, serving, status, whole, without_length
 
 BODY = random.Random(1).randbytes(50_000)
 OTHER = random.Random(2).randbytes(60_000)

@@ -1,6 +1,6 @@
 """Answers as TensorFlow Serving's REST API does, from SavedModels, with tensorflow and tensorflow-text alone.
 
-    python -I tests/saved_model_server.py disease=exported/disease
+    python -I tests/helpers/saved_model_server.py disease=exported/disease
 
 takes directories of numbered versions, of which the newest is served, on a free port, and prints a line of JSON: the
 port, and the files of all modules that are loaded. See https://www.tensorflow.org/tfx/serving/api_rest: `instances` in,

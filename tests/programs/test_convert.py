@@ -13,7 +13,7 @@ from modeling import checkpoint, hugging_face
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel
 from tests.conftest import TINY
-from tests.hugging_face_samples import PIECES, SHAPES, encoder, encoder_with, message, run_convert, write_model
+from tests.helpers.hugging_face_samples import PIECES, SHAPES, encoder, encoder_with, message, run_convert, write_model
 
 
 @pytest.fixture

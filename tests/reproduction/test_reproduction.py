@@ -16,7 +16,7 @@ from modeling.heads import PretrainingModel
 from reproduction import experiments, scores
 from reproduction.data_sets import Model
 from tests.conftest import TINY
-from tests.test_config_files import questions, save_random_weights
+from tests.programs.test_config_files import questions, save_random_weights
 
 TRAINING = ["--num_train_epochs=1", "--train_batch_size=8", "--max_seq_length=64"]
 LABELS = ["cpr:3", "cpr:4", "cpr:5", "cpr:6", "cpr:9", "false"]

@@ -16,8 +16,8 @@ from common.errors import InputError
 from data_prep.download import check_arguments, obtain
 from data_prep.fetching import is_web_address
 from data_prep.published import CATALOGUE, DATA, MODELS, File, Registration, Release
-from tests.file_server import ranged, serving, stalling, whole
-from tests.test_archives import make_archive, tree
+from tests.data_prep.test_archives import make_archive, tree
+from tests.helpers.file_server import ranged, serving, stalling, whole
 
 TSV = b"p53\tB\nfell\tO\n\n"
 NER_SETS = "BC2GM BC4CHEMD BC5CDR-chem BC5CDR-disease JNLPBA NCBI-disease linnaeus s800".split()

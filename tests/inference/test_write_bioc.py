@@ -16,7 +16,7 @@ from data_prep.entity_offsets import Report
 from inference.documents import Document, Entity, Relation
 from inference.formats.read_bioc_files import read_bioc_json, read_bioc_xml
 from inference.formats.write_bioc import open_bioc_xml
-from tests.annotated_samples import ABSTRACT, EMPTY, documents, write_and_fail, written
+from tests.helpers.annotated_samples import ABSTRACT, EMPTY, documents, write_and_fail, written
 
 XML = """\
 <?xml version='1.0' encoding='UTF-8' standalone='yes'?>

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from modeling import hugging_face
-from tests.hugging_face_samples import PRETRAINING_HEADS, encoder, encoder_with, message, random_arrays, write_model
+from tests.helpers.hugging_face_samples import (
+    PRETRAINING_HEADS,
+    encoder,
+    encoder_with,
+    message,
+    random_arrays,
+    write_model,
+)
 
 # The original's names, and those of transformers.
 NAMES = {

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from inference.documents import Document, Entity, Relation
 from inference.formats.write_html import Mark, mark_up
-from tests.annotated_samples import ABSTRACT, EMPTY, documents, write_and_fail, written
+from tests.helpers.annotated_samples import ABSTRACT, EMPTY, documents, write_and_fail, written
 
 ARTICLE = """\
 <article id="d1" aria-labelledby="d1-name">

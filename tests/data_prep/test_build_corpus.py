@@ -23,7 +23,7 @@ from data_prep.records import check_file, pretraining_features
 from data_prep.sources import Reading, Sources
 from data_prep.text_documents import Options as TextOptions
 from data_prep.tokenization import FullTokenizer
-from tests.test_extraction import deletion, record
+from tests.data_prep.test_extraction import deletion, record
 
 LENGTH = 32
 

@@ -14,7 +14,7 @@ from data_prep.entity_offsets import Report
 from inference.documents import Document, Entity, Relation
 from inference.formats import writers
 from inference.formats.read_pubtator import Origin, read_pubtator
-from tests.annotated_samples import ABSTRACT, EMPTY, documents, written
+from tests.helpers.annotated_samples import ABSTRACT, EMPTY, documents, written
 
 JSON_LINE = (
     '{"id": "123", "source": "sample.xml, line 2", '

@@ -15,8 +15,8 @@ from common.errors import InputError
 from reproduction import experiments, programs, scores
 from reproduction.data_sets import Model
 from reproduction.experiments import Experiment
-from tests.test_config_files import parse
-from tests.test_data_sets import make_files, make_model
+from tests.programs.test_config_files import parse
+from tests.reproduction.test_data_sets import make_files, make_model
 
 
 @pytest.fixture

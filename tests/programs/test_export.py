@@ -20,7 +20,7 @@ from inference import ner, question_answering, relations, sequences
 from inference.annotator import Annotator
 from inference.documents import Document
 from inference.graph import saved_model
-from tests.model_directories import make_model_directory
+from tests.helpers.model_directories import make_model_directory
 
 PIECES = """[PAD] [UNK] [CLS] [SEP] [MASK] lung cancer IL il 2 and of - . , ( ) ' ##s ##o ##gren sj @ GENE DISEASE OTHER
 $ which ? a b ##a ##b α σ ς ##ς ##σ 1 ##1 mg protein""".split()
@@ -72,7 +72,7 @@ def server(directories, tmp_path_factory, repository):
     for name in SERVED:
         export.write(directories[name], str(written / name / "1"), "mine", BATCH_SIZE)
         shutil.move(written / name, moved / name)
-    command = [sys.executable, "-I", str(repository / "tests/saved_model_server.py")]
+    command = [sys.executable, "-I", str(repository / "tests/helpers/saved_model_server.py")]
     command += [f"{name}={moved / name}" for name in SERVED]
     with subprocess.Popen(command, cwd=moved, stdout=subprocess.PIPE, text=True) as process:
         yield json.loads(process.stdout.readline())
@@ -101,7 +101,7 @@ def assert_close(found, expected):
 
 def test_nothing_of_ours_is_loaded(server, repository):
     ours = [path for path in server["modules"] if path.startswith(str(repository)) and "site-packages" not in path]
-    assert set(ours) == {str(repository / "tests/saved_model_server.py")}
+    assert set(ours) == {str(repository / "tests/helpers/saved_model_server.py")}
 
 
 def test_entities(directories, post):

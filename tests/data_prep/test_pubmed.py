@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.test_pubmed_xml import BOTH, OTHERS, RECORDS, SECTIONS, articles, citation
+from tests.data_prep.test_pubmed_xml import BOTH, OTHERS, RECORDS, SECTIONS, articles, citation
 
 pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="nupunkt needs Python 3.11")
 
