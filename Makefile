@@ -1,13 +1,16 @@
-# `make demo` and `make test` set up all they need: a virtual environment in .venv, once.
+# `make` sets up a virtual environment in .venv, once; `make demo` and `make test` do so first where it is missing.
 
-# The first Python here that TensorFlow 2.21 supports; PYTHON=... to choose another.
-SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
-PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10; do \
+# The first Python here that TensorFlow 2.21 and nupunkt support; PYTHON=... to choose another.
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
   if $$python -c '$(SUPPORTED)' 2>/dev/null; then echo $$python; break; fi; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint clean
+.PHONY: install demo test test-slow lint clean
+
+install: $(VENV)/.installed
+	@echo "Installed; to use it: source $(BIN)/activate"
 
 demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
@@ -22,12 +25,14 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# An environment of a Python that is supported no longer is made anew.
 $(VENV)/.installed: setup.cfg
-	@$(or $(PYTHON),false) -c '$(SUPPORTED)' || \
-	  { echo "error: no Python 3.10 to 3.13, which TensorFlow 2.21 needs: make PYTHON=/path/to/python3"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(or $(PYTHON),false) -c '$(SUPPORTED)' || { \
+	  echo "error: $(or $(PYTHON),python3) is not Python 3.11 to 3.13, which TensorFlow 2.21 and nupunkt need;" \
+	    "expected make PYTHON=/path/to/python3"; exit 1; }
+	$(BIN)/python -c '$(SUPPORTED)' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --editable '.[report]'
+	$(BIN)/python -m pip install --editable '.[reports]'
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

@@ -10,7 +10,7 @@ Then open http://127.0.0.1:8080, or:
 The API is described at /api/schema. The server is for this machine alone unless `--host` says otherwise; it knows no
 passwords and no encryption, which a proxy before it has to add. One request at a time has the models. Requests that
 wait or work for more than `--max_seconds` end with an error. Ctrl-C ends the server. Needs Flask and waitress:
-pip install '.[demo]'.
+pip install -e '.[serving]'.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ try:
     from inference.web import application, view
     from inference.web.models import BATCH_SIZE, MAX_WAITING, Limits
 except ModuleNotFoundError as error:
-    sys.exit(f"error: {error.name} is not installed; expected the packages of `pip install '.[demo]'`")
+    sys.exit(f"error: {error.name} is not installed; expected pip install -e '.[serving]'")
 
 FLAGS = flags.FLAGS
 

@@ -316,7 +316,7 @@ def build_by_beam(sources, settings, values):
     try:
         from data_prep import beam_pipeline
     except ModuleNotFoundError:
-        raise InputError(f"--runner={values.runner} needs Apache Beam; expected `pip install '.[beam]'`") from None
+        raise InputError(f"--runner={values.runner} needs Apache Beam; expected pip install -e '.[beam]'") from None
     finally:
         std_logging.disable(std_logging.NOTSET)
     std_logging.getLogger("apache_beam").setLevel(std_logging.WARNING)

@@ -2,7 +2,7 @@
 
     python -m reproduction.demo demo_output
 
-writes `report.md` and `report.html` there. Needs Jinja2 and matplotlib: pip install '.[report]'.
+writes `report.md` and `report.html` there. Needs Jinja2 and matplotlib: pip install -e '.[reports]'.
 """
 
 import pathlib

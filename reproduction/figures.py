@@ -3,7 +3,7 @@
     curves("figure2b", [Series("NCBI-disease", [(0, 40.2, 1.1), (1000, 48.9, 0.8)])], "steps", "F1", "Pre-training")
 
 Drawn without a display and without the user's settings of matplotlib; the same data gives the same bytes. Colours and
-shapes can be told apart by colour-blind readers and in print. needs matplotlib: pip install '.[report]'.
+shapes can be told apart by colour-blind readers and in print. Needs matplotlib: pip install -e '.[reports]'.
 """
 
 import contextlib
@@ -11,13 +11,17 @@ import dataclasses
 import io
 import math
 import os
+import sys
 import textwrap
 import warnings
 
-import matplotlib
-from matplotlib import figure, ticker
-
 from common.files import atomic_write, make_directory
+
+try:
+    import matplotlib
+    from matplotlib import figure, ticker
+except ModuleNotFoundError:  # before hours of training, whose figures it would draw
+    sys.exit("error: figures need matplotlib; expected pip install -e '.[reports]'")
 
 # Okabe and Ito's palette without yellow, which is too pale on white; a shape for each colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")

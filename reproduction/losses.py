@@ -2,7 +2,7 @@
 
     python -m reproduction.losses OUTPUT_DIR PICTURE
 
-writes PICTURE.png and PICTURE.svg. Needs matplotlib: pip install '.[report]'.
+writes PICTURE.png and PICTURE.svg. Needs matplotlib: pip install -e '.[reports]'.
 """
 
 import pathlib

@@ -3,8 +3,8 @@
     table = Table(["Data set", ("BERT", "ours"), ("BERT", "paper")], [["NCBI-disease", "85.1 ± 0.3", "85.63"]])
     write(Report("Table 6", [Section("NER", [table, Figure("figure2c", "Gain over BERT.")])]), "results", "table6")
 
-Every text is taken literally: what Markdown or HTML would read as markup is escaped. needs Jinja2:
-pip install '.[report]'.
+Every text is taken literally: what Markdown or HTML would read as markup is escaped. Needs Jinja2:
+pip install -e '.[reports]'.
 """
 
 import base64
@@ -12,12 +12,16 @@ import dataclasses
 import itertools
 import os
 import re
-
-import jinja2
+import sys
 
 from common.errors import InputError
 from common.files import atomic_write, make_directory
 from reproduction import report_markdown
+
+try:
+    import jinja2
+except ModuleNotFoundError:  # before hours of training, whose report it would be
+    sys.exit("error: reports need Jinja2; expected pip install -e '.[reports]'")
 
 # What a span of a marked sentence is: the sign set before it, so that colour alone never tells, and the legend.
 SIGNS = {"same": "", "missed": "−", "spurious": "+", "differs": "≠"}

@@ -1,6 +1,6 @@
 """Annotated documents as one self-contained HTML page: entities highlighted, a legend, relations in tables.
 
-The page needs no script and nothing from elsewhere. needs Jinja2: pip install '.[report]'.
+The page needs no script and nothing from elsewhere. Needs Jinja2: pip install -e '.[reports]'.
 """
 
 import collections

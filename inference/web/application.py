@@ -1,4 +1,4 @@
-"""A page to try models, and the same as a JSON API. Needs Flask and Jinja2: pip install '.[demo]'.
+"""A page to try models, and the same as a JSON API. Needs Flask and Jinja2: pip install -e '.[serving]'.
 
     GET  /             the page; POST: its form
     POST /api/annotate {"text": ...} -> what predict.py writes for a document

@@ -17,8 +17,8 @@ from modeling.config import BertConfig
 from tests.helpers.hugging_face_samples import run_convert
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-torch = pytest.importorskip("torch", reason="needs PyTorch; pip install '.[test]'")
-transformers = pytest.importorskip("transformers", reason="needs transformers; pip install '.[test]'")
+torch = pytest.importorskip("torch", reason="needs PyTorch; pip install -e '.[test]'")
+transformers = pytest.importorskip("transformers", reason="needs transformers; pip install -e '.[test]'")
 
 CLASSES = {
     name: getattr(transformers, name)

@@ -18,7 +18,7 @@ A, B = np.arange(6, dtype=np.float32).reshape(2, 3), np.array([0.1, -0.0], np.fl
 
 @pytest.fixture
 def torch():
-    return pytest.importorskip("torch", reason="needs PyTorch; pip install '.[test]'")
+    return pytest.importorskip("torch", reason="needs PyTorch; pip install -e '.[test]'")
 
 
 def message(directory):
