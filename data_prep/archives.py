@@ -1,7 +1,7 @@
 """Unpacks .zip and .tar.gz from elsewhere: regular files in a new directory, and nothing else, whatever is in them.
 
 Members are read by `zipfile` and `tarfile` and written here, not by their `extractall`: `zipfile` mends names silently,
-and `tarfile`'s data filter is missing in early releases of Python 3.10 and 3.11.
+and `tarfile`'s data filter is missing in early releases of Python 3.11.
 """
 
 import gzip

@@ -2,7 +2,6 @@
 
 import bisect
 import re
-import sys
 
 from common.errors import InputError
 
@@ -20,7 +19,7 @@ def load_sentence_splitter(name="nupunkt"):
       name: one of SPLITTERS: the library that finds the sentences; "none": a paragraph is one.
 
     Raises:
-      InputError: the library is not installed, or Python is older than 3.11, which nupunkt needs.
+      InputError: the library is not installed.
     """
     if name == "none":
         find = _whole
@@ -41,11 +40,6 @@ def _whole(paragraph):
 
 
 def _load_nupunkt():
-    if sys.version_info < (3, 11):
-        raise InputError(
-            f"Python {sys.version_info.major}.{sys.version_info.minor}: splitting sentences needs the library "
-            "nupunkt; expected Python 3.11 or later"
-        )
     import nupunkt
 
     tokenizer = nupunkt.load("default")

@@ -1,13 +1,10 @@
 """data_prep/pubmed.py: the program from PubMed XML to sentences; its parts are tested by themselves."""
 
 import gzip
-import sys
 
 import pytest
 
 from tests.data_prep.test_pubmed_xml import BOTH, OTHERS, RECORDS, SECTIONS, articles, citation
-
-pytestmark = pytest.mark.skipif(sys.version_info < (3, 11), reason="nupunkt needs Python 3.11")
 
 
 @pytest.fixture

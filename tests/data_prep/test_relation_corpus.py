@@ -1,7 +1,6 @@
 """data_prep/relation_corpus.py: a row for each pair of entities in a sentence."""
 
 import re
-import sys
 
 import pytest
 
@@ -19,8 +18,6 @@ from data_prep.relation_corpus import (
     summarize,
     write_rows,
 )
-
-needs_nupunkt = pytest.mark.skipif(sys.version_info < (3, 11), reason="nupunkt needs Python 3.11")
 
 CHEMICAL_GENE = Options(("CHEMICAL", "GENE"), {"cpr:4": "cpr:4", "cpr:9": "cpr:9"})
 
@@ -276,7 +273,6 @@ PUBTATOR = """1|t|Dopa and depression
 """
 
 
-@needs_nupunkt
 def test_program(run_script, tmp_path):
     (tmp_path / "corpus.txt").write_text(PUBTATOR, encoding="utf-8")
     command = ["-m", "data_prep.relation_corpus", "--input_format=pubtator", "--entity_types=Chemical,Disease"]
@@ -289,7 +285,6 @@ def test_program(run_script, tmp_path):
     )
 
 
-@needs_nupunkt
 def test_program_on_a_bad_corpus(run_script, tmp_path):
     (tmp_path / "corpus.txt").write_text(PUBTATOR + "1\t0\t0\tx\tDisease\tD2\n", encoding="utf-8")
     command = ["-m", "data_prep.relation_corpus", "--input_format=pubtator", "--entity_types=Chemical,Disease"]
@@ -301,7 +296,6 @@ def test_program_on_a_bad_corpus(run_script, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.txt"]
 
 
-@needs_nupunkt
 def test_the_part_of_chemprot(run_script, shared, tmp_path):
     raw = shared / "data/re/chemprot/raw"
     names = {"input_file": "abstracts", "entities_file": "entities", "relations_file": "relations"}

@@ -1,30 +1,18 @@
 """data_prep/sentences.py: where sentences are."""
 
 import re
-import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import InputError
-from data_prep import sentences
 from data_prep.sentences import join_across, load_sentence_splitter, split_paragraphs, trim
-
-needs_nupunkt = pytest.mark.skipif(sys.version_info < (3, 11), reason="nupunkt needs Python 3.11")
 
 
 def at_periods(text):
     return [match.span() for match in re.finditer(r"\S[^.]*\.?", text)]
 
 
-def test_a_newer_python_is_needed(monkeypatch):
-    monkeypatch.setattr(sentences.sys, "version_info", type("Version", (tuple,), {"major": 3, "minor": 10})((3, 10)))
-    with pytest.raises(InputError, match=r"Python 3\.10: .* expected Python 3\.11"):
-        load_sentence_splitter()
-
-
-@needs_nupunkt
 def test_splitter():
     text = "  Growth in 😀 media of E. coli.  It was slow (P < 0.05).\nNone died "
     split = load_sentence_splitter()
@@ -74,7 +62,6 @@ TEXTS = st.lists(
 ).map(lambda parts: "".join(map("".join, parts)))
 
 
-@needs_nupunkt
 @given(TEXTS)
 def test_the_short_cut_finds_what_the_library_finds(text):
     import nupunkt
@@ -84,7 +71,6 @@ def test_the_short_cut_finds_what_the_library_finds(text):
     assert found == [sentence for sentence in expected if sentence]
 
 
-@needs_nupunkt
 def test_the_short_cut_on_real_text(shared):
     import nupunkt
 

@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import lzma
-import sys
 
 import pytest
 
@@ -87,7 +86,6 @@ def test_a_line_that_would_fill_the_memory(tmp_path, monkeypatch, name, compress
         read(tmp_path / name)
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="nupunkt needs Python 3.11")
 def test_program(run_script, tmp_path):
     (tmp_path / "t.txt").write_text("One fell. Two rose.\nSee Fig. 1 of it.\n\nEnd.\n")
     arguments = ("-m", "data_prep.plain_text", f"--input_file={tmp_path}/t.txt", f"--output_file={tmp_path}/out.txt")
