@@ -12,7 +12,6 @@ a run that was stopped goes on. Offsets count characters of the untouched text.
 
 import collections
 import contextlib
-import importlib.util
 import itertools
 import logging
 import os
@@ -30,7 +29,7 @@ from common.progress import progress
 from data_prep import answers, sentences
 from inference import model_directory, outputs, question_answering
 from inference.annotator import load_annotator, name_models, quiet_loading
-from inference.formats import readers, writers
+from inference.formats import libraries, readers, writers
 
 FLAGS = flags.FLAGS
 
@@ -132,8 +131,8 @@ def check_flags(values):
         raise InputError(
             "--output_format=brat: files for each document; expected --output_file=DIRECTORY or --output_dir"
         )
-    if values.output_format == "html" and not importlib.util.find_spec("jinja2"):
-        raise InputError("--output_format=html: needs Jinja2; expected it installed, as by `pip install '.[report]'`")
+    for flag in ("input_format", "output_format"):
+        libraries.check_installed(getattr(values, flag), f"--{flag}={getattr(values, flag)}")
     if values.output_format == "conll" and values.re_model:
         raise InputError("--output_format=conll: has no place for relations; expected another with --re_model")
 

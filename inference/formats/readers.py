@@ -27,12 +27,27 @@ from data_prep import pmc_articles, pubmed_xml
 from data_prep.annotated import PUBTATOR_TEXT
 from data_prep.jats import local_name
 from data_prep.xml_elements import GZIP_START, SAFE
+from inference.formats import libraries
 from inference.formats.read_articles import read_pmc, read_pubmed
-from inference.formats.read_bioc_files import read_bioc_json, read_bioc_xml
 from inference.formats.read_conll import read_conll
 from inference.formats.read_pubtator import read_pubtator
 from inference.formats.read_source import STANDARD_INPUT, name_of
 from inference.formats.read_text import read_lines, read_text
+
+
+def read_bioc_xml(path, bad_document):
+    """See `read_bioc_files`, imported here: its libraries come with an extra, which other formats do without."""
+    from inference.formats import read_bioc_files
+
+    return read_bioc_files.read_bioc_xml(path, bad_document)
+
+
+def read_bioc_json(path, bad_document):
+    """See `read_bioc_files`."""
+    from inference.formats import read_bioc_files
+
+    return read_bioc_files.read_bioc_json(path, bad_document)
+
 
 READERS = {
     "text": read_text,
@@ -184,6 +199,9 @@ def read_documents(path, input_format, bad_document):
         cannot be read while the rest of the file can.
 
     Raises:
-      InputError: the file cannot be read at all, or from some place on; what was before that has been yielded.
+      InputError: the file cannot be read at all, or from some place on; what was before that has been yielded. Or what
+        reads its format is not installed.
     """
-    yield from READERS[detect_format(path) if input_format == AUTO else input_format](path, bad_document)
+    found = detect_format(path) if input_format == AUTO else input_format
+    libraries.check_installed(found, f"{name_of(path)}: {found}")
+    yield from READERS[found](path, bad_document)

@@ -2,7 +2,6 @@
 
 import contextlib
 
-from inference.formats.write_bioc import open_bioc_json, open_bioc_xml
 from inference.formats.write_brat import open_brat
 from inference.formats.write_lines import ConllWriter, JsonLinesWriter
 from inference.formats.write_pubtator import PubTatorWriter
@@ -34,15 +33,15 @@ def open_writer(output_format, output, models):
     Raises:
       InputError: a directory that cannot be written.
     """
+    # Two are imported here: their libraries come with extras, which the other formats do without.
     if output_format == "html":
-        # Imported here: Jinja2 comes with an extra, which the other formats do without.
         from inference.formats.write_html import open_html
 
         return open_html(output)
-    if output_format == "bioc_xml":
-        return open_bioc_xml(output)
-    if output_format == "bioc_json":
-        return open_bioc_json(output)
+    if output_format in ("bioc_xml", "bioc_json"):
+        from inference.formats.write_bioc import open_bioc_json, open_bioc_xml
+
+        return open_bioc_xml(output) if output_format == "bioc_xml" else open_bioc_json(output)
     if output_format == "brat":
         return open_brat(output)
     return contextlib.nullcontext(_open_lines(output_format, output, models))
