@@ -1,13 +1,9 @@
 """The flag files of models and data sets: what they say, and their commands as typed."""
 
-import copy
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
-from absl import flags
 
 import run_ner
 import run_qa
@@ -16,6 +12,7 @@ from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel, SpanClassifier
 from tests.conftest import TINY
+from tests.helpers import programs
 
 MODELS = (
     "bert_base_cased",
@@ -47,23 +44,6 @@ def flag_files(*paths):
     return [f"--flagfile={path}" for path in paths]
 
 
-def parse(script, arguments):
-    """What a script makes of its arguments: values by flag, or the `error`."""
-    before = set(flags.FLAGS)
-    script.define_flags()
-    try:
-        values = copy.deepcopy(flags.FLAGS)
-    finally:  # another script has flags of the same names
-        for name in set(flags.FLAGS) - before:
-            delattr(flags.FLAGS, name)
-    try:
-        rest = values([script.__name__, *arguments])
-    except flags.Error as error:
-        return {"error": str(error)}
-    assert len(rest) == 1, rest
-    return {name: values[name].value for name in values}
-
-
 @pytest.fixture(scope="module")
 def parsed(repository, tmp_path_factory):
     """What the scripts make of the flag files: values by flag, for each command line by a name."""
@@ -86,7 +66,7 @@ def parsed(repository, tmp_path_factory):
             commands[name] = [script, *flag_files(MODEL, f"configs/{task}/{name}.cfg")]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(repository)
-        return {name: parse(script, arguments) for name, (script, *arguments) in commands.items()}
+        return {name: programs.parse_flags(script, arguments) for name, (script, *arguments) in commands.items()}
 
 
 def test_there_is_a_file_for_each_model_and_data_set(repository):
@@ -199,12 +179,11 @@ def questions(count):
 
 
 @pytest.fixture
-def run(repository, workplace):
+def run(workplace):
     """Runs a script on flag files in the workplace; returns its log."""
 
     def run_script(script, *arguments):
-        command = [sys.executable, repository / script, *arguments]
-        result = subprocess.run(command, cwd=workplace, capture_output=True, text=True)
+        result = programs.run_here(script, *arguments, cwd=workplace)
         assert result.returncode == 0, result.stderr
         return result.stderr
 

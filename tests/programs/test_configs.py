@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import run_pretraining
 from data_prep.create_pretraining_data import Settings, create_pretraining_data
 from data_prep.instances import Options
 from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel
 from tests.conftest import TINY
+from tests.helpers import programs
 
 # The paper, Table 2 and section 4.2; BERT-large is not in it.
 STEPS = {
@@ -40,35 +42,18 @@ SLURM = [
     "--bert_config_file=bert/bert_config.json",
     "--init_checkpoint=bert",
 ]
-# Values of the command lines in the first argument, by name.
-PARSE = """
-import copy, json, sys, run_pretraining
-run_pretraining.define_flags()
-for command in json.loads(sys.argv[1]):
-    values = copy.deepcopy(run_pretraining.FLAGS)
-    rest = values(["run_pretraining.py", *command])
-    assert len(rest) == 1, rest
-    print(json.dumps({name: values[name].value for name in values}, default=str))
-"""
 
 
-def parse(repository, *commands):
-    """What run_pretraining.py makes of command lines: for each, the values of all flags, a dict."""
-    result = subprocess.run(
-        [sys.executable, "-c", PARSE, json.dumps(commands)], cwd=repository, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
-    return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def test_settings_are_the_paper_s(repository):
+def test_settings_are_the_paper_s(repository, monkeypatch):
+    monkeypatch.chdir(repository)
     directory = repository / "configs/pretraining"
     assert {path.stem for path in directory.iterdir()} == {*STEPS, "base", "8_gpus"}
     on_gpus = ["--flagfile=configs/pretraining/8_gpus.cfg", "--learning_rate=2e-5"]
     commands = [
         [f"--flagfile=configs/pretraining/{model}.cfg", *PATHS, *rest] for model in STEPS for rest in ([], on_gpus)
     ]
-    *values, slurm = parse(repository, *commands, [*SLURM, "--output_dir=o"])
+    commands.append([*SLURM, "--output_dir=o"])
+    *values, slurm = (programs.parse_flags(run_pretraining, command) for command in commands)
     assert (slurm["distribution_strategy"], slurm["precision"]) == ("multi_worker_mirrored", "mixed_float16")
     assert (slurm["num_train_steps"], slurm["train_batch_size"]) == (1_000_000, 192)
     for (model, steps), alone, with_gpus in zip(STEPS.items(), values[::2], values[1::2], strict=True):

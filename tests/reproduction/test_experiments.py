@@ -15,7 +15,7 @@ from common.errors import InputError
 from reproduction import experiments, programs, scores
 from reproduction.data_sets import Model
 from reproduction.experiments import Experiment
-from tests.programs.test_config_files import parse
+from tests.helpers.programs import parse_flags
 from tests.reproduction.test_data_sets import make_files, make_model
 
 
@@ -41,7 +41,7 @@ def read(command, repository, monkeypatch):
     """What an entry script makes of a command: values by flag."""
     monkeypatch.chdir(repository)
     script = __import__(command[0].removesuffix(".py"))
-    values = parse(script, command[1:])
+    values = parse_flags(script, command[1:])
     assert "error" not in values
     return values
 
