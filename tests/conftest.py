@@ -13,6 +13,7 @@ from common import quiet_tensorflow  # noqa: F401
 import tensorflow as tf
 
 from modeling.config import BertConfig
+from tests.golden import unpack
 
 # Before TensorFlow's first operation: eight devices on which to train as on as many GPUs.
 tf.config.set_logical_device_configuration(
@@ -80,3 +81,14 @@ def run_script():
         return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, **options)
 
     return run
+
+
+@pytest.fixture(scope="module", params=["core", "shared"])
+def golden(request, tmp_path_factory):
+    """The folder of what the original code computed: the core that is in tests/golden, and all of ../shared/golden."""
+    if request.param == "shared":
+        return request.getfixturevalue("shared") / "golden"
+    folder = tmp_path_factory.getbasetemp() / "golden"
+    if not folder.exists():
+        unpack(folder)
+    return folder
