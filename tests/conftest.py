@@ -104,3 +104,13 @@ def make_once(tmp_path_factory):
         return directory
 
     return make
+
+
+@pytest.fixture(scope="module", params=["core", "shared"])
+def golden(request, make_once):
+    """The folder of what the original code computed: the core that is in tests/golden, and all of ../shared/golden."""
+    if request.param == "shared":
+        return request.getfixturevalue("shared") / "golden"
+    from tests.golden import unpack  # with TensorFlow, which others do without
+
+    return make_once("golden", unpack)

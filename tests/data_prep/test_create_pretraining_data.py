@@ -57,20 +57,22 @@ def read_records(*paths):
 
 
 @pytest.mark.parametrize(
-    ("vocab", "names"),
+    ("golden", "vocab", "names"),
     [
-        ("data/vocab/bert-base-cased-vocab.txt", ["sample_real"]),
-        ("golden/vocab_small.txt", ["sample_small"]),
-        ("data/vocab/bert-base-cased-vocab.txt", ["sample_real_multi_0", "sample_real_multi_1"]),
+        ("core", "vocab_small.txt", ["sample_small"]),
+        ("shared", "../data/vocab/bert-base-cased-vocab.txt", ["sample_real"]),
+        ("shared", "vocab_small.txt", ["sample_small"]),
+        ("shared", "../data/vocab/bert-base-cased-vocab.txt", ["sample_real_multi_0", "sample_real_multi_1"]),
     ],
+    indirect=["golden"],
 )
-def test_files_of_the_original(shared, tmp_path, vocab, names):
-    golden = shared / "golden/pretraining_data"
+def test_files_of_the_original(golden, tmp_path, vocab, names):
+    recorded = golden / "pretraining_data"
     outputs = [str(tmp_path / name) for name in names]
-    settings = Settings(str(shared / vocab), do_lower_case=False, options=Options(dupe_factor=5))
-    counts = create_pretraining_data([str(golden / "sample_text.txt")], outputs, settings)
+    settings = Settings(str(golden / vocab), do_lower_case=False, options=Options(dupe_factor=5))
+    counts = create_pretraining_data([str(recorded / "sample_text.txt")], outputs, settings)
     for name in names:
-        expected = (golden / f"{name}.tfrecord").read_bytes()
+        expected = (recorded / f"{name}.tfrecord").read_bytes()
         assert (tmp_path / name).read_bytes() == expected
     assert counts.records == len(read_records(*outputs))
     assert counts.record_pieces == sum(sum(record["input_mask"]) for record in read_records(*outputs))

@@ -13,11 +13,10 @@ NER_FILES = ("token_test.txt", "label_test.txt")
 
 
 @pytest.fixture(scope="module")
-def golden_run(shared, run_script):
+def golden_run(golden, run_script):
     """Runs evaluation and prediction from the original's checkpoint on the original's inputs."""
 
     def run(output_dir, *arguments):
-        golden = shared / "golden"
         result = run_script(
             "run_ner.py",
             "--do_train=false",
@@ -42,9 +41,9 @@ def results(path):
     return {key: float(value) for key, value in pairs}
 
 
-def test_the_original_s_way_equals_the_original(golden_run, shared, tmp_path, run_script):
+def test_the_original_s_way_equals_the_original(golden_run, golden, tmp_path, run_script):
     result = golden_run(tmp_path, "--long_sentences=truncate", "--pad_to_max_seq_length")
-    expected = shared / "golden/e2e/ner"
+    expected = golden / "e2e/ner"
     for name in NER_FILES:
         assert (tmp_path / name).read_bytes() == (expected / name).read_bytes()
     theirs = results(expected / "eval_results.txt")
@@ -55,7 +54,7 @@ def test_the_original_s_way_equals_the_original(golden_run, shared, tmp_path, ru
         "biocodes/ner_detokenize.py",
         f"--token_test_path={tmp_path}/token_test.txt",
         f"--label_test_path={tmp_path}/label_test.txt",
-        f"--answer_path={shared}/golden/inputs/NER/test.tsv",
+        f"--answer_path={golden}/inputs/NER/test.tsv",
         f"--output_dir={tmp_path}",
     )
     assert detokenized.returncode == 0, detokenized.stderr
@@ -63,15 +62,15 @@ def test_the_original_s_way_equals_the_original(golden_run, shared, tmp_path, ru
     assert (tmp_path / name).read_bytes() == (expected / name).read_bytes()
 
 
-def test_batches_by_length_write_the_same_labels(golden_run, shared, tmp_path):
+def test_batches_by_length_write_the_same_labels(golden_run, golden, tmp_path):
     golden_run(tmp_path, "--long_sentences=truncate", "--predict_batch_size=7")
     for name in NER_FILES:
-        assert (tmp_path / name).read_bytes() == (shared / "golden/e2e/ner" / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (golden / "e2e/ner" / name).read_bytes()
 
 
-def test_windows_label_every_word_of_long_sentences(golden_run, shared, tmp_path):
+def test_windows_label_every_word_of_long_sentences(golden_run, golden, tmp_path):
     golden_run(tmp_path)
-    ours, theirs = ((d / "token_test.txt").read_text() for d in (tmp_path, shared / "golden/e2e/ner"))
+    ours, theirs = ((d / "token_test.txt").read_text() for d in (tmp_path, golden / "e2e/ner"))
     ours, theirs = (text.split("[SEP]\n") for text in (ours, theirs))
     labels = (tmp_path / "label_test.txt").read_text().splitlines()
     assert len(labels) == sum(sentence.count("\n") for sentence in ours) + len(ours) - 1
