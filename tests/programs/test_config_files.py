@@ -88,43 +88,10 @@ def test_a_model_is_a_directory_of_models(parsed, model):
         assert values["do_lower_case"] is False
 
 
-def check(values, expected):
-    assert {name: values.get(name) for name in expected} == expected
-
-
-@pytest.mark.parametrize("name", NER)
-def test_ner_has_the_settings_that_the_authors_recommend(parsed, name):
-    expected = {"do_train": True, "do_eval": True, "do_predict": True, "long_sentences": "windows"}
-    expected |= {"learning_rate": 1e-5, "num_train_epochs": 50, "train_batch_size": 32, "max_seq_length": 128}
-    expected |= {"data_dir": f"datasets/NER/{NER[name]}", "output_dir": f"output/ner/{name}"}
-    check(parsed[name], expected)
-
-
-@pytest.mark.parametrize("name", RE)
-def test_re_has_the_settings_of_the_authors_readme(parsed, name):
-    expected = {"task_name": name, "do_train": True, "do_predict": True}
-    expected |= {"do_eval": name == "chemprot", "cross_validation": name != "chemprot"}
-    expected |= {"learning_rate": 2e-5, "num_train_epochs": 3, "train_batch_size": 32, "max_seq_length": 128}
-    expected |= {"data_dir": f"datasets/RE/{RE[name]}", "output_dir": f"output/re/{name}"}
-    check(parsed[name], expected)
-
-
-def test_squad_has_the_settings_of_bert_s_readme(parsed):
-    expected = {"do_train": True, "do_predict": False, "init_checkpoint": "models/biobert_v1.1"}
-    expected |= {"learning_rate": 3e-5, "num_train_epochs": 2, "train_batch_size": 12, "max_seq_length": 384}
-    expected |= {"doc_stride": 128, "train_file": "datasets/QA/squad/train-v1.1.json", "output_dir": "output/qa/squad"}
-    check(parsed["squad"], expected)
-
-
-@pytest.mark.parametrize("name", QA)
-def test_bioasq_starts_from_squad_with_the_settings_of_the_authors_readme(parsed, name):
-    edition = name.removeprefix("bioasq_")
-    expected = {"do_train": True, "do_predict": True, "init_checkpoint": "output/qa/squad"}
-    expected |= {"learning_rate": 5e-6, "num_train_epochs": 5, "train_batch_size": 12, "max_seq_length": 384}
-    expected |= {"doc_stride": 128, "question_type": "factoid", "output_dir": f"output/qa/{name}"}
-    expected["train_file"] = f"datasets/QA/BioASQ/BioASQ-train-factoid-{edition}.json"
-    expected["predict_file"] = f"datasets/QA/BioASQ/BioASQ-test-factoid-{edition}-1.json"
-    check(parsed[name], expected)
+@pytest.mark.parametrize("name", [*NER, *RE, *QA, "squad"])
+def test_a_data_set_s_flags_are_known_to_its_script(parsed, name):
+    assert "error" not in parsed[name]
+    assert parsed[name]["output_dir"].startswith("output/")
 
 
 def test_what_comes_later_wins(parsed):

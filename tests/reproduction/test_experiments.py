@@ -254,7 +254,7 @@ def test_the_message_on_other_flags_names_them(places):
     experiment = plan(places, "gad", extra=["--num_train_epochs=2"])
     result = experiments.Result(experiments.shell_commands(experiment))
     pathlib.Path(experiment.directory).mkdir(parents=True)
-    experiments._write(result, experiment)
+    pathlib.Path(experiment.directory, "run.json").write_text(json.dumps(dataclasses.asdict(result)))
     with pytest.raises(InputError) as error:
         experiments.check(plan(places, "gad", extra=["--num_train_epochs=3", "--learning_rate=1e-4"]))
     assert str(error.value) == (
