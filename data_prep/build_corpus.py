@@ -25,9 +25,6 @@ import json
 import logging as std_logging
 import os
 
-import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
-
-# isort: split
 from absl import flags, logging
 
 from common.errors import InputError, run

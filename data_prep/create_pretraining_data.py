@@ -17,9 +17,6 @@ import functools
 import os
 import random
 
-import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
-
-# isort: split
 from absl import flags, logging
 
 from common.errors import InputError, run
@@ -27,9 +24,7 @@ from common.files import expand_patterns, make_directory
 from common.parallel import map_processes
 from common.progress import progress
 from data_prep.corpus import Counts, TextFiles, read_corpus
-from data_prep.fast_tokenization import FastTokenizer
 from data_prep.instances import Options, Vocabulary, create_records
-from data_prep.records import write_records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +147,19 @@ def make_records(lines, rng, settings, size=None):
 
 @functools.lru_cache(maxsize=1)
 def _tokenizer(vocab_file, do_lower_case):
+    # TensorFlow is imported where it is needed: the processes of `build_corpus` that read files do without.
+    import common.quiet_tensorflow  # noqa: F401
+    from data_prep.fast_tokenization import FastTokenizer
+
     return FastTokenizer(vocab_file, do_lower_case)
+
+
+def write_records(records, output_files, advance=lambda: None):
+    """Writes serialized records to files, see `records.write_records`."""
+    import common.quiet_tensorflow  # noqa: F401
+    from data_prep import records as record_files
+
+    record_files.write_records(records, output_files, advance)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,7 @@ import os
 from absl import logging
 
 from common.files import sha256
-from data_prep.create_pretraining_data import make_records, shard_generator
-from data_prep.records import write_records
+from data_prep.create_pretraining_data import make_records, shard_generator, write_records
 from data_prep.sources import CORPORA
 
 SHARD_BYTES = 100 << 20  # of records in a shard, about

@@ -88,11 +88,11 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
         return start, []
     is_chief, losses = distribution.is_chief(), []
     with (
+        _termination() as asked_to_stop,  # before there is any sign of a training
         distribution.naming_lost_workers(),
         monitoring.summary_writer(options.output_dir, is_chief),
         progress("train", total, initial=start, disable=not is_chief) as bar,
         trainer.writing(),
-        _termination() as asked_to_stop,
         monitoring.Profiler(options, is_chief) as profiler,
     ):
         _check_same_start(start)

@@ -1,28 +1,32 @@
 """Fixtures that several test files use."""
 
-import pathlib
+import json
+import os
 import signal
-import subprocess
 import sys
 
+import filelock
 import pytest
 
-from common import quiet_tensorflow  # noqa: F401
-
-# isort: split
-import tensorflow as tf
-
 from modeling.config import BertConfig
+from tests.helpers import programs
 
-# Before TensorFlow's first operation: eight devices on which to train as on as many GPUs.
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 8
-)
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before any test imports TensorFlow
 
 # Under nohup or in the background of a shell SIGINT is ignored, also by all programs that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+REPOSITORY = programs.REPOSITORY
+
+
+def pytest_collection_finish():
+    """Where tests use TensorFlow: before its first operation, eight devices on which to train as on as many GPUs."""
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 8
+        )
 
 
 @pytest.fixture(scope="session")
@@ -41,13 +45,12 @@ def shared():
 
 
 @pytest.fixture(scope="session")
-def sample_model(repository):
-    """The flags for a script that name the sample vocabulary and a small BERT for it."""
-    return (
-        f"--vocab_file={repository}/samples/vocab.txt",
-        f"--bert_config_file={repository}/samples/bert_config.json",
-        "--do_lower_case=false",
-    )
+def sample_model(repository, tmp_path_factory):
+    """The flags for a script that name the sample vocabulary and a BERT of 1 layer x 32 for it."""
+    path = tmp_path_factory.mktemp("sample_model") / "bert_config.json"
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "vocab_size": 2099, "max_position_embeddings": 512}
+    path.write_text(json.dumps(TINY | sizes))
+    return (f"--vocab_file={repository}/samples/vocab.txt", f"--bert_config_file={path}", "--do_lower_case=false")
 
 
 @pytest.fixture(scope="session")
@@ -73,10 +76,41 @@ TINY = {
 
 @pytest.fixture(scope="session")
 def run_script():
-    """Runs a script of the repository as a user does; returns the finished process, output as text."""
+    """Runs a script of the repository as a user does, but in this process; returns `programs.Finished`."""
+    return programs.run_here
 
-    def run(*arguments, **options):
-        command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, **options)
 
-    return run
+@pytest.fixture(scope="session")
+def run_process():
+    """Runs a script of the repository in a process of its own; returns it finished, output as text."""
+    return programs.run_process
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory):
+    """Makes a directory once for all processes of pytest-xdist, which work with it side by side.
+
+    Returns a function of the directory's name and a function that fills it.
+    """
+
+    def make(name, fill):
+        base = tmp_path_factory.getbasetemp()
+        directory = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+        with filelock.FileLock(f"{directory}.lock"):
+            if not (directory / "made").exists():
+                directory.mkdir()  # fails if another process has begun to make it, and failed
+                fill(directory)
+                (directory / "made").touch()
+        return directory
+
+    return make
+
+
+@pytest.fixture(scope="module", params=["core", "shared"])
+def golden(request, make_once):
+    """The folder of what the original code computed: the core that is in tests/golden, and all of ../shared/golden."""
+    if request.param == "shared":
+        return request.getfixturevalue("shared") / "golden"
+    from tests.golden import unpack  # with TensorFlow, which others do without
+
+    return make_once("golden", unpack)

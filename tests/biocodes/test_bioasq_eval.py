@@ -387,9 +387,9 @@ def test_errors_are_one_line(run_on, golden, predictions, message):
     assert message in process.stderr
 
 
-def test_missing_file_is_named(run_script, tmp_path):
+def test_missing_file_is_named(run_process, tmp_path):
     path = tmp_path / "missing.json"
-    process = run_script(SCRIPT, f"--golden_path={path}", f"--prediction_path={path}")
+    process = run_process(SCRIPT, f"--golden_path={path}", f"--prediction_path={path}")
     assert (process.returncode, process.stderr) == (1, f"error: {path}: No such file or directory\n")
 
 

@@ -235,8 +235,8 @@ def test_bad_arguments(run_script, arguments, message):
     assert result.stderr.count("\n") == 1
 
 
-def test_golden_result(run_script, shared):
-    folder = shared / "golden/e2e/ner"
+def test_golden_result(run_script, golden):
+    folder = golden / "e2e/ner"
     result = run_script("biocodes/conlleval.py", folder / "NER_result_conll.txt")
     assert result.stdout == (folder / "conlleval.txt").read_text()
 

@@ -45,9 +45,9 @@ def lines(words):
 # Against the original
 
 
-def test_golden_result(detokenize, conll, shared):
-    folder = shared / "golden/e2e/ner"
-    gold = shared / "golden/inputs/NER/test.tsv"
+def test_golden_result(detokenize, conll, golden):
+    folder = golden / "e2e/ner"
+    gold = golden / "inputs/NER/test.tsv"
     result = detokenize(folder / "token_test.txt", folder / "label_test.txt", gold)
     assert result.returncode == 0
     assert conll() == (folder / "NER_result_conll.txt").read_text()
@@ -56,9 +56,9 @@ def test_golden_result(detokenize, conll, shared):
 
 
 @pytest.mark.parametrize("name", ["ner_punct_words", "ner_zero_token_word"])
-def test_gold_labels_stay_with_their_words(detokenize, conll, shared, name):
+def test_gold_labels_stay_with_their_words(detokenize, conll, golden, name):
     """The original crashes on the first and shifts labels in the second."""
-    folder = shared / "golden/defects" / name
+    folder = golden / "defects" / name
     result = detokenize(folder / "token_test.txt", folder / "label_test.txt", folder / "test.tsv")
     assert result.returncode == 0
     columns = [line.split(" ") for line in conll().split("\n")]
@@ -69,8 +69,8 @@ def test_gold_labels_stay_with_their_words(detokenize, conll, shared, name):
     assert differing in ([], [("im", "immunoprecipitation")])
 
 
-def test_word_without_pieces(detokenize, conll, shared):
-    folder = shared / "golden/defects/ner_zero_token_word"
+def test_word_without_pieces(detokenize, conll, golden):
+    folder = golden / "defects/ner_zero_token_word"
     detokenize(folder / "token_test.txt", folder / "label_test.txt", folder / "test.tsv")
     first_sentence = conll().split("\n\n")[0]
     assert first_sentence == (

@@ -273,7 +273,7 @@ def test_contradicting_arguments(evaluate, options, part):
     check_error(evaluate("0.5\t0.5\n", answer_text("1"), *options), part)
 
 
-def test_missing_file(run_script, tmp_path):
+def test_missing_file(run_process, tmp_path):
     missing = tmp_path / "none.tsv"
-    result = run_script(PROGRAM, f"--output_path={missing}", f"--answer_path={missing}")
+    result = run_process(PROGRAM, f"--output_path={missing}", f"--answer_path={missing}")
     check_error(result, f"{missing}: No such file or directory")

@@ -118,9 +118,8 @@ def test_a_log_line_does_not_stand_in_the_midst_of_a_progress_bar(repository):
     assert [line for line in lines if line.startswith("annotate: 100%")]
 
 
-def test_help_lists_flags_that_programs_share(repository):
-    command = [sys.executable, "-m", "data_prep.plain_text", "--help"]
-    result = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+def test_help_lists_flags_that_programs_share(run_script):
+    result = run_script("-m", "data_prep.plain_text", "--help")
     assert "--text_format:" in result.stdout
     assert "--output_file:" in result.stdout
     assert "--logtostderr" not in result.stdout  # the library's own

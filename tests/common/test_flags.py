@@ -1,10 +1,10 @@
 """The flags of the fine-tuning scripts: the original's names and defaults, so that its commands run."""
 
-import json
-import subprocess
-import sys
+import importlib
 
 import pytest
+
+from tests.helpers import programs
 
 SHARED = {
     "init_checkpoint": None,
@@ -65,17 +65,9 @@ DEFAULTS = {
         "null_score_diff_threshold": 0.0,
     },
 }
-PRINT_DEFAULTS = """
-import json, {script}
-{script}.define_flags()
-print(json.dumps({{name: {script}.FLAGS[name].default for name in json.loads('{names}')}}))
-"""
 
 
 @pytest.mark.parametrize("script", sorted(DEFAULTS))
-def test_defaults_are_the_original_s(repository, script):
-    # In a process of its own: two scripts cannot define a flag twice.
-    program = PRINT_DEFAULTS.format(script=script, names=json.dumps(sorted(DEFAULTS[script])))
-    result = subprocess.run([sys.executable, "-c", program], cwd=repository, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert json.loads(result.stdout) == DEFAULTS[script]
+def test_defaults_are_the_original_s(script):
+    with programs.flags_of(importlib.import_module(script)) as values:
+        assert {name: values[name].default for name in DEFAULTS[script]} == DEFAULTS[script]

@@ -318,12 +318,12 @@ def test_ids_end_at_three_digits(build, paragraphs, tmp_path):
     assert paragraphs()[-1]["qas"][0]["id"] == f"{IDS[0]}_999"
 
 
-def test_repeated_questions_of_several_files(run_script, tmp_path):
+def test_repeated_questions_of_several_files(run_process, tmp_path):
     for name, numbers in (("a.json", [0, 1]), ("b.json", [1, 2])):
         questions = [question(number, ideal_answer=name) for number in numbers]
         (tmp_path / name).write_text(json.dumps({"questions": questions}), encoding="utf-8")
     arguments = ["--question_type=factoid", "--split=test", f"--output_file={tmp_path}/out.json"]
-    result = run_script("-m", "data_prep.bioasq", f"--input_file={tmp_path}/a.json,{tmp_path}/b*.json", *arguments)
+    result = run_process("-m", "data_prep.bioasq", f"--input_file={tmp_path}/a.json,{tmp_path}/b*.json", *arguments)
     assert result.stdout.startswith("factoid questions: 3, used: 3\n")
     assert f"given again with the same content, used once: 1 ({IDS[1]})" in result.stderr
     (tmp_path / "b.json").write_text(json.dumps({"questions": [question(1, body="Other?")]}), encoding="utf-8")

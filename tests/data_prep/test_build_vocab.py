@@ -2,20 +2,16 @@
 
 import collections
 import os
-import pathlib
 import string
-import subprocess
-import sys
 
 import pytest
 
 from common.errors import InputError
-from data_prep import build_vocab as program
 from data_prep.build_vocab import WordCounts, build_vocab, choose_alphabet, count_words, measure, number_blocks, report
 from data_prep.fast_tokenization import FastTokenizer
 from data_prep.tokenization import BasicTokenizer, FullTokenizer
+from tests.helpers import programs
 
-REPOSITORY = pathlib.Path(program.__file__).parent.parent
 ASCII = sorted(string.punctuation + string.digits + string.ascii_letters)
 LOWER_ASCII = sorted(string.punctuation + string.digits + string.ascii_lowercase)
 # The example of Sennrich et al. (2016).
@@ -117,7 +113,7 @@ def test_a_word_with_a_rare_character_teaches_nothing():
 
 @pytest.mark.parametrize("do_lower_case", [False, True])
 def test_words_are_those_of_basic_tokenizer(do_lower_case, monkeypatch):
-    monkeypatch.setattr(program, "MAX_STRINGS", 7)  # so that it is full several times
+    monkeypatch.setattr("data_prep.build_vocab.MAX_STRINGS", 7)  # so that it is full several times
     counts = WordCounts(do_lower_case)
     expected = collections.Counter()
     for text in DIFFICULT * 2:
@@ -130,8 +126,8 @@ def test_words_are_those_of_basic_tokenizer(do_lower_case, monkeypatch):
 
 
 def test_of_too_many_words_the_rarest_are_dropped(monkeypatch):
-    monkeypatch.setattr(program, "MAX_STRINGS", 20)
-    monkeypatch.setattr(program, "MAX_WORDS", 100)
+    monkeypatch.setattr("data_prep.build_vocab.MAX_STRINGS", 20)
+    monkeypatch.setattr("data_prep.build_vocab.MAX_WORDS", 100)
     counts = WordCounts(do_lower_case=False)
     for i in range(1000):
         counts.add(f"often w{i} seldom{i % 100}")
@@ -153,7 +149,7 @@ def test_each_tenth_block_is_held_out(monkeypatch):
     training, held_out = count_words(texts, False, hold_out=True)
     assert set(held_out.totals()[0]) == {"word9", "word19", "word29", "word39"}
     assert len(training.totals()[0]) == 36
-    monkeypatch.setattr(program, "HELD_OUT_CHARS", 8)  # "word9" and "word19" go beyond it
+    monkeypatch.setattr("data_prep.build_vocab.HELD_OUT_CHARS", 8)  # "word9" and "word19" go beyond it
     training, held_out = count_words(texts, False, hold_out=True)
     assert set(held_out.totals()[0]) == {"word9", "word19"}
     assert len(training.totals()[0]) == 38
@@ -175,28 +171,24 @@ def test_measures():
 @pytest.fixture
 def run_program(tmp_path):
     """Runs the program in an empty folder."""
-
-    def run(*arguments, **environment):
-        return subprocess.run(
-            [sys.executable, "-m", "data_prep.build_vocab", *arguments],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | environment,
-            capture_output=True,
-            text=True,
-        )
-
-    return run
+    return lambda *arguments: programs.run_here("-m", "data_prep.build_vocab", *arguments, cwd=tmp_path)
 
 
 TEXT = "low lower newest widest\nnewest low\n\n" * 9 + "lowest newest;\n"  # the tenth document has other words
 
 
-def test_program(tmp_path, run_program):
+def test_program(tmp_path, repository):
     (tmp_path / "text1.txt").write_text(TEXT[:24])
     (tmp_path / "text2.txt").write_text(TEXT[24:])
     (tmp_path / "old.txt").write_text("[UNK]\n[CLS]\n[SEP]\n[MASK]\nnew\n##est\n;\n")
     arguments = ["--input_file=text*.txt", "--compare_vocab=old.txt", "--vocab_size=298", "--do_lower_case=false"]
-    result = run_program("--output_file=new/vocab.txt", *arguments, PYTHONHASHSEED="1")
+
+    def run(output_file, seed):
+        environment = os.environ | {"PYTHONPATH": str(repository), "PYTHONHASHSEED": seed}
+        command = ["-m", "data_prep.build_vocab", f"--output_file={output_file}", *arguments]
+        return programs.run_process(*command, cwd=tmp_path, env=environment)
+
+    result = run("new/vocab.txt", "1")
     # Learned, of 18 x low, 18 x newest, 9 x lower, 9 x widest: lo, ##es, low, ##est, ne, new.
     # Held out: low ##est | new ##est | ; and with the old vocabulary [UNK] | new ##est | ;
     assert result.stdout.splitlines() == [
@@ -210,7 +202,7 @@ def test_program(tmp_path, run_program):
     assert all(line.startswith("words:") for line in result.stderr.replace("\r", "\n").split("\n") if line)
     vocab = (tmp_path / "new/vocab.txt").read_text()
     assert vocab.endswith("\n##~\nlo\n##es\nlow\n##est\nne\nnew\n")
-    run_program("--output_file=vocab.txt", *arguments, PYTHONHASHSEED="2")
+    run("vocab.txt", "2")
     assert (tmp_path / "vocab.txt").read_text() == vocab
 
 

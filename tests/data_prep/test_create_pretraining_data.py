@@ -2,8 +2,6 @@
 
 import os
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -58,26 +56,23 @@ def read_records(*paths):
     return records
 
 
-def run_program(repository, *flags):
-    command = [sys.executable, "-m", "data_prep.create_pretraining_data", *flags]
-    return subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize(
-    ("vocab", "names"),
+    ("golden", "vocab", "names"),
     [
-        ("data/vocab/bert-base-cased-vocab.txt", ["sample_real"]),
-        ("golden/vocab_small.txt", ["sample_small"]),
-        ("data/vocab/bert-base-cased-vocab.txt", ["sample_real_multi_0", "sample_real_multi_1"]),
+        ("core", "vocab_small.txt", ["sample_small"]),
+        ("shared", "../data/vocab/bert-base-cased-vocab.txt", ["sample_real"]),
+        ("shared", "vocab_small.txt", ["sample_small"]),
+        ("shared", "../data/vocab/bert-base-cased-vocab.txt", ["sample_real_multi_0", "sample_real_multi_1"]),
     ],
+    indirect=["golden"],
 )
-def test_files_of_the_original(shared, tmp_path, vocab, names):
-    golden = shared / "golden/pretraining_data"
+def test_files_of_the_original(golden, tmp_path, vocab, names):
+    recorded = golden / "pretraining_data"
     outputs = [str(tmp_path / name) for name in names]
-    settings = Settings(str(shared / vocab), do_lower_case=False, options=Options(dupe_factor=5))
-    counts = create_pretraining_data([str(golden / "sample_text.txt")], outputs, settings)
+    settings = Settings(str(golden / vocab), do_lower_case=False, options=Options(dupe_factor=5))
+    counts = create_pretraining_data([str(recorded / "sample_text.txt")], outputs, settings)
     for name in names:
-        expected = (golden / f"{name}.tfrecord").read_bytes()
+        expected = (recorded / f"{name}.tfrecord").read_bytes()
         assert (tmp_path / name).read_bytes() == expected
     assert counts.records == len(read_records(*outputs))
     assert counts.record_pieces == sum(sum(record["input_mask"]) for record in read_records(*outputs))
@@ -296,10 +291,10 @@ def test_no_text(tmp_path, vocab_file, content):
         create_shards([str(path)], str(tmp_path / "out"), 2, Settings(vocab_file))
 
 
-def test_program(repository, text_files, vocab_file, tmp_path):
+def test_program(run_process, text_files, vocab_file, tmp_path):
     pattern = str(tmp_path / "[01].txt")
     flags = [f"--input_file={pattern}", f"--vocab_file={vocab_file}", f"--output_file={tmp_path}/out"]
-    done = run_program(repository, *flags, "--max_seq_length=16", "--dupe_factor=1")
+    done = run_process("-m", "data_prep.create_pretraining_data", *flags, "--max_seq_length=16", "--dupe_factor=1")
     assert done.returncode == 0, done.stderr
     number = len(read_records(tmp_path / "out"))
     assert f"wrote {number:,} instances to 1 file" in done.stdout
@@ -316,9 +311,9 @@ def test_program(repository, text_files, vocab_file, tmp_path):
         (["--output_file=a,a"], "expected different paths"),
     ],
 )
-def test_program_on_bad_input(repository, text_files, vocab_file, tmp_path, flags, message):
+def test_program_on_bad_input(run_script, text_files, vocab_file, tmp_path, flags, message):
     good = [f"--input_file={text_files[0]}", f"--vocab_file={vocab_file}", f"--output_file={tmp_path}/out"]
-    done = run_program(repository, *good, *flags)
+    done = run_script("-m", "data_prep.create_pretraining_data", *good, *flags)
     assert done.returncode == 1
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

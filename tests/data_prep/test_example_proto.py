@@ -65,10 +65,11 @@ def test_too_large_an_integer():
         encode_example({"x": [2**63]})
 
 
-def test_record_of_the_original(shared):
+@pytest.mark.parametrize(("golden", "name"), [("core", "sample_small"), ("shared", "sample_real")], indirect=["golden"])
+def test_record_of_the_original(golden, name):
     """A record read by TensorFlow and encoded in the order in which it was written: the same bytes."""
     order = ["masked_lm_ids", "input_ids", "masked_lm_positions", "next_sentence_labels", "input_mask"]
     order += ["masked_lm_weights", "segment_ids"]
-    for record in tf.data.TFRecordDataset(str(shared / "golden/pretraining_data/sample_real.tfrecord")):
+    for record in tf.data.TFRecordDataset(str(golden / f"pretraining_data/{name}.tfrecord")):
         features = parse(record.numpy())
         assert encode_example({name: features[name][1] for name in order}) == record.numpy()

@@ -380,18 +380,18 @@ def test_links_are_followed_once(tmp_path):
     assert list_files(str(tmp_path / "in")) == [f"{tmp_path}/in/1.nxml", f"{tmp_path}/in/link/2.nxml"]
 
 
-def test_program(run_script, repository, tmp_path):
+def test_program(run_process, repository, tmp_path):
     arguments = ("-m", "data_prep.pmc", f"--output_file={tmp_path}/out.txt", "--sentence_splitter=none")
-    result = run_script(*arguments, f"--input_file={repository}/samples/pmc", "--num_processes=2")
+    result = run_process(*arguments, f"--input_file={repository}/samples/pmc", "--num_processes=2")
     assert result.returncode == 0, result.stderr
     lines = (tmp_path / "out.txt").read_text().splitlines()
     assert lines[:2] == ["Loss of SOX9 and glucose uptake in nephropathy", "Background"]
     assert "Expression of SOX9 fell by 40% in CD4+ cells (P < 0.01)." in lines
     assert not [line for line in lines if "thank" in line or "not part of" in line]
     assert lines.count("") == 1
-    result = run_script(*arguments, f"--input_file={repository}/samples/pmc", "--back_matter")
+    result = run_process(*arguments, f"--input_file={repository}/samples/pmc", "--back_matter")
     assert "We thank the patients." in (tmp_path / "out.txt").read_text().splitlines()
-    result = run_script(*arguments, f"--input_file={repository}/README.md")
+    result = run_process(*arguments, f"--input_file={repository}/README.md")
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith(
         f"error: {repository}/README.md: unknown extension; expected .nxml"

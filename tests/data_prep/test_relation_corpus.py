@@ -273,11 +273,11 @@ PUBTATOR = """1|t|Dopa and depression
 """
 
 
-def test_program(run_script, tmp_path):
+def test_program(run_process, tmp_path):
     (tmp_path / "corpus.txt").write_text(PUBTATOR, encoding="utf-8")
     command = ["-m", "data_prep.relation_corpus", "--input_format=pubtator", "--entity_types=Chemical,Disease"]
     files = [f"--input_file={tmp_path}/corpus.txt", f"--output_file={tmp_path}/new/test.tsv"]
-    result = run_script(*command, *files, "--output_format=test", "--binary")
+    result = run_process(*command, *files, "--output_format=test", "--binary")
     assert result.returncode == 0, result.stderr
     assert "1 documents, 2 sentences with a pair: 2 rows (1 2) written to" in result.stdout
     assert (tmp_path / "new/test.tsv").read_text(encoding="utf-8") == (

@@ -86,10 +86,10 @@ def test_a_line_that_would_fill_the_memory(tmp_path, monkeypatch, name, compress
         read(tmp_path / name)
 
 
-def test_program(run_script, tmp_path):
+def test_program(run_process, tmp_path):
     (tmp_path / "t.txt").write_text("One fell. Two rose.\nSee Fig. 1 of it.\n\nEnd.\n")
     arguments = ("-m", "data_prep.plain_text", f"--input_file={tmp_path}/t.txt", f"--output_file={tmp_path}/out.txt")
-    result = run_script(*arguments)
+    result = run_process(*arguments)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "out.txt").read_text() == "One fell.\nTwo rose.\nSee Fig. 1 of it.\n\nEnd.\n"
     assert "1 files: 2 documents, 4 sentences written" in result.stdout

@@ -35,8 +35,8 @@ def check_gradients(ours, theirs):
         np.testing.assert_allclose(gradient, theirs[name.replace("/", "|")], atol=1e-5 * scale, err_msg=name)
 
 
-def test_pretraining_arrays_equal_the_original(shared):
-    model, inputs, outputs, grads = load(shared / "golden/model_tiny", heads.PretrainingModel)
+def test_pretraining_arrays_equal_the_original(golden):
+    model, inputs, outputs, grads = load(golden / "model_tiny", heads.PretrainingModel)
     with tf.GradientTape() as tape:
         masked_lm_logits, next_sentence_logits = model(inputs)
         masked_lm, per_position = losses.masked_lm_loss(
@@ -90,8 +90,8 @@ def qa_loss(model, inputs):
         ("qa", heads.SpanClassifier, qa_loss),
     ],
 )
-def test_task_losses_and_gradients_equal_the_original(shared, task, make_model, loss_fn):
-    model, inputs, outputs, grads = load(shared / f"golden/{task}_loss", make_model)
+def test_task_losses_and_gradients_equal_the_original(golden, task, make_model, loss_fn):
+    model, inputs, outputs, grads = load(golden / f"{task}_loss", make_model)
     with tf.GradientTape() as tape:
         loss = loss_fn(model, inputs)
     np.testing.assert_allclose(loss, outputs["loss"], rtol=1e-5)

@@ -15,8 +15,8 @@ from modeling.training import Trainer, TrainingOptions
 
 
 @pytest.mark.parametrize("xla", [False, True])
-def test_fifty_steps_equal_the_original(shared, tmp_path, xla):
-    trace = shared / "golden/train_trace"
+def test_fifty_steps_equal_the_original(golden, tmp_path, xla):
+    trace = golden / "train_trace"
     model = PretrainingModel(BertConfig.from_json_file(trace / "bert_config.json"))
     model.build()
     checkpoint.load_weights(model, trace / "init.ckpt")
@@ -37,9 +37,12 @@ def test_fifty_steps_equal_the_original(shared, tmp_path, xla):
         np.testing.assert_allclose(scalars["learning_rate"], expected["lr"], rtol=1e-5)
         np.testing.assert_allclose(scalars["global_norm"], expected["global_norm"], rtol=1e-5)
     final = tf.train.load_checkpoint(str(trace / "step50.ckpt"))
-    assert set(trainer.state) == set(final.get_variable_to_shape_map()) - {"global_step"}
-    for name, variable in trainer.state.items():
-        np.testing.assert_allclose(variable.numpy(), final.get_tensor(name), atol=1e-6, rtol=0, err_msg=name)
+    recorded = set(final.get_variable_to_shape_map()) - {"global_step"}  # in the core not the larger ones
+    assert recorded <= set(trainer.state)
+    assert len(trainer.state) == 138
+    for name in recorded:
+        ours = trainer.state[name].numpy()
+        np.testing.assert_allclose(ours, final.get_tensor(name), atol=1e-6, rtol=0, err_msg=name)
 
 
 def test_learning_rate_rises_then_falls():

@@ -2,13 +2,14 @@
 
 import contextlib
 import functools
+import signal
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from common.errors import InputError, StoppedError
-from modeling import checkpoint, training
+from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import TokenClassifier
 from modeling.losses import count_examples, token_loss
@@ -142,24 +143,18 @@ def test_evaluation_changes_nothing_in_the_training(tmp_path):
     assert with_it == without
 
 
-def test_a_run_that_is_told_to_stop_evaluates_that_step_first(tmp_path, monkeypatch):
-    @contextlib.contextmanager
-    def told_at_step_3():
-        asked = iter([False, False, True])
-        yield lambda: next(asked)
-
-    monkeypatch.setattr(training, "_termination", told_at_step_3)
+def test_a_run_that_is_told_to_stop_evaluates_that_step_first(tmp_path):
     found = []
+
+    def evaluate(step):
+        found.append((step, newest_step(tmp_path)))
+        if step == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return {}
+
     with pytest.raises(StoppedError, match="step 3 of 12"):
-        train(
-            new_model(),
-            loss_fn,
-            count_examples,
-            batches,
-            options(tmp_path, evaluate_at={3}),
-            lambda step: found.append((step, newest_step(tmp_path))) or {},
-        )
-    assert found == [(3, 0)]
+        train(new_model(), loss_fn, count_examples, batches, options(tmp_path, evaluate_at={2, 3}), evaluate)
+    assert found == [(2, 0), (3, 0)]
     assert newest_step(tmp_path) == 3
 
 

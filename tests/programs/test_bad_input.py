@@ -1,5 +1,6 @@
 """Bad input to the programs: one line that says what and where, exit status 1, no traceback, nothing lost."""
 
+import functools
 import json
 import resource
 import shutil
@@ -19,20 +20,18 @@ def data(repository, tmp_path):
 
 
 @pytest.fixture
-def ner(repository, data, tmp_path, run_script):
+def ner(repository, sample_model, data, tmp_path, run_script):
     """Runs run_ner.py on `data` for two steps."""
 
-    def run(*changes, **options):
+    def run(*changes, run=run_script, **options):
         flags = {
-            "vocab_file": f"{repository}/samples/vocab.txt",
-            "bert_config_file": f"{repository}/samples/bert_config.json",
             "data_dir": data,
             "output_dir": tmp_path / "output",
             "num_train_epochs": 2,
             "max_seq_length": 64,
             "do_eval": "true",
         } | dict(change.split("=", 1) for change in changes)
-        return run_script("run_ner.py", *(f"--{name}={value}" for name, value in flags.items()), **options)
+        return run("run_ner.py", *sample_model, *(f"--{name}={value}" for name, value in flags.items()), **options)
 
     return run
 
@@ -100,8 +99,8 @@ def test_no_checkpoint_to_predict_with(ner, tmp_path):
 def test_an_output_directory_with_another_model(ner, repository, tmp_path):
     assert ner().returncode == 0
     written = {path.name: path.read_bytes() for path in (tmp_path / "output").glob("model.ckpt*")}
-    config = json.loads((repository / "samples/bert_config.json").read_text())
-    (tmp_path / "other.json").write_text(json.dumps(config | {"intermediate_size": 64}))
+    config = json.loads((tmp_path / "output/bert_config.json").read_text())
+    (tmp_path / "other.json").write_text(json.dumps(config | {"intermediate_size": 96}))
     result = ner(f"bert_config_file={tmp_path}/other.json", "num_train_epochs=9")
     check_fails(result, "bert/encoder/layer_0/intermediate/dense/", "another model", "--output_dir")
     assert {path.name: path.read_bytes() for path in (tmp_path / "output").glob("model.ckpt*")} == written
@@ -119,25 +118,26 @@ def test_too_little_data_for_a_step(ner, data):
     check_fails(ner(), "1 examples, 1 records with text in them, make no step of 32; expected more data")
 
 
-def test_a_full_disk_while_files_are_written(repository, ner, tmp_path):
+def test_a_full_disk_while_files_are_written(repository, ner, run_process, tmp_path):
     limit = (3_000, 3_000)
 
     def lower_limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
 
-    check_fails(ner(preexec_fn=lower_limit), f"{tmp_path}/output/vocab.txt: File too large")
+    check_fails(ner(run=run_process, preexec_fn=lower_limit), f"{tmp_path}/output/vocab.txt: File too large")
     shutil.copy(repository / "samples/vocab.txt", tmp_path / "output")
-    result = ner(f"vocab_file={tmp_path}/output/vocab.txt", preexec_fn=lower_limit)
+    result = ner(f"vocab_file={tmp_path}/output/vocab.txt", run=run_process, preexec_fn=lower_limit)
     check_fails(result, f"{tmp_path}/output/train.tf_record", "cannot be written")
 
 
-def test_a_full_disk_leaves_the_last_checkpoint(ner, tmp_path):
+def test_a_full_disk_leaves_the_last_checkpoint(ner, run_process, tmp_path):
     assert ner("do_predict=false", "do_eval=false").returncode == 0
     output = tmp_path / "output"
     shutil.copytree(output, tmp_path / "before")
-    # No file may grow beyond 1 MB: writes fail as on a full disk, with another message.
-    limit = (1_000_000, 1_000_000)
-    result = ner("num_train_epochs=9", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    # No file may grow beyond 0.5 MB: writes fail as on a full disk, with another message.
+    limit = (500_000, 500_000)
+    lower_limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, limit)
+    result = ner("num_train_epochs=9", run=run_process, preexec_fn=lower_limit)
     check_fails(result, f"{output}/model.ckpt-", "cannot be written")
     for path in (tmp_path / "before").glob("model.ckpt*"):
         assert (output / path.name).read_bytes() == path.read_bytes()

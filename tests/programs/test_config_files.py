@@ -1,13 +1,9 @@
 """The flag files of models and data sets: what they say, and their commands as typed."""
 
-import copy
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
-from absl import flags
 
 import run_ner
 import run_qa
@@ -16,6 +12,7 @@ from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel, SpanClassifier
 from tests.conftest import TINY
+from tests.helpers import programs
 
 MODELS = (
     "bert_base_cased",
@@ -47,23 +44,6 @@ def flag_files(*paths):
     return [f"--flagfile={path}" for path in paths]
 
 
-def parse(script, arguments):
-    """What a script makes of its arguments: values by flag, or the `error`."""
-    before = set(flags.FLAGS)
-    script.define_flags()
-    try:
-        values = copy.deepcopy(flags.FLAGS)
-    finally:  # another script has flags of the same names
-        for name in set(flags.FLAGS) - before:
-            delattr(flags.FLAGS, name)
-    try:
-        rest = values([script.__name__, *arguments])
-    except flags.Error as error:
-        return {"error": str(error)}
-    assert len(rest) == 1, rest
-    return {name: values[name].value for name in values}
-
-
 @pytest.fixture(scope="module")
 def parsed(repository, tmp_path_factory):
     """What the scripts make of the flag files: values by flag, for each command line by a name."""
@@ -86,7 +66,7 @@ def parsed(repository, tmp_path_factory):
             commands[name] = [script, *flag_files(MODEL, f"configs/{task}/{name}.cfg")]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(repository)
-        return {name: parse(script, arguments) for name, (script, *arguments) in commands.items()}
+        return {name: programs.parse_flags(script, arguments) for name, (script, *arguments) in commands.items()}
 
 
 def test_there_is_a_file_for_each_model_and_data_set(repository):
@@ -108,43 +88,10 @@ def test_a_model_is_a_directory_of_models(parsed, model):
         assert values["do_lower_case"] is False
 
 
-def check(values, expected):
-    assert {name: values.get(name) for name in expected} == expected
-
-
-@pytest.mark.parametrize("name", NER)
-def test_ner_has_the_settings_that_the_authors_recommend(parsed, name):
-    expected = {"do_train": True, "do_eval": True, "do_predict": True, "long_sentences": "windows"}
-    expected |= {"learning_rate": 1e-5, "num_train_epochs": 50, "train_batch_size": 32, "max_seq_length": 128}
-    expected |= {"data_dir": f"datasets/NER/{NER[name]}", "output_dir": f"output/ner/{name}"}
-    check(parsed[name], expected)
-
-
-@pytest.mark.parametrize("name", RE)
-def test_re_has_the_settings_of_the_authors_readme(parsed, name):
-    expected = {"task_name": name, "do_train": True, "do_predict": True}
-    expected |= {"do_eval": name == "chemprot", "cross_validation": name != "chemprot"}
-    expected |= {"learning_rate": 2e-5, "num_train_epochs": 3, "train_batch_size": 32, "max_seq_length": 128}
-    expected |= {"data_dir": f"datasets/RE/{RE[name]}", "output_dir": f"output/re/{name}"}
-    check(parsed[name], expected)
-
-
-def test_squad_has_the_settings_of_bert_s_readme(parsed):
-    expected = {"do_train": True, "do_predict": False, "init_checkpoint": "models/biobert_v1.1"}
-    expected |= {"learning_rate": 3e-5, "num_train_epochs": 2, "train_batch_size": 12, "max_seq_length": 384}
-    expected |= {"doc_stride": 128, "train_file": "datasets/QA/squad/train-v1.1.json", "output_dir": "output/qa/squad"}
-    check(parsed["squad"], expected)
-
-
-@pytest.mark.parametrize("name", QA)
-def test_bioasq_starts_from_squad_with_the_settings_of_the_authors_readme(parsed, name):
-    edition = name.removeprefix("bioasq_")
-    expected = {"do_train": True, "do_predict": True, "init_checkpoint": "output/qa/squad"}
-    expected |= {"learning_rate": 5e-6, "num_train_epochs": 5, "train_batch_size": 12, "max_seq_length": 384}
-    expected |= {"doc_stride": 128, "question_type": "factoid", "output_dir": f"output/qa/{name}"}
-    expected["train_file"] = f"datasets/QA/BioASQ/BioASQ-train-factoid-{edition}.json"
-    expected["predict_file"] = f"datasets/QA/BioASQ/BioASQ-test-factoid-{edition}-1.json"
-    check(parsed[name], expected)
+@pytest.mark.parametrize("name", [*NER, *RE, *QA, "squad"])
+def test_a_data_set_s_flags_are_known_to_its_script(parsed, name):
+    assert "error" not in parsed[name]
+    assert parsed[name]["output_dir"].startswith("output/")
 
 
 def test_what_comes_later_wins(parsed):
@@ -199,12 +146,11 @@ def questions(count):
 
 
 @pytest.fixture
-def run(repository, workplace):
+def run(workplace):
     """Runs a script on flag files in the workplace; returns its log."""
 
     def run_script(script, *arguments):
-        command = [sys.executable, repository / script, *arguments]
-        result = subprocess.run(command, cwd=workplace, capture_output=True, text=True)
+        result = programs.run_here(script, *arguments, cwd=workplace)
         assert result.returncode == 0, result.stderr
         return result.stderr
 

@@ -141,22 +141,25 @@ def test_it_stops_in_order(server):
     assert "secret" not in log
 
 
-def make_flags(**values):
-    defaults = {"ner_model": [], "re_model": None, "qa_model": None, "host": "127.0.0.1", "sentence_splitter": "none"}
-    return types.SimpleNamespace(**defaults | values)
+def check_error(result, *parts):
+    assert result.returncode == 1, result.stderr
+    line = result.stderr.splitlines()[-1]
+    assert line.startswith("error: ")
+    assert "Traceback" not in result.stderr
+    for part in parts:
+        assert str(part) in line
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("flags", "parts"),
     [
-        ({}, "expected --ner_model or --qa_model"),
-        ({"re_model": "re", "qa_model": "qa"}, "--re_model: .*; expected --ner_model"),
-        ({"qa_model": "qa", "host": ""}, "--host: empty"),
+        ([], ["expected --ner_model or --qa_model"]),
+        (["--re_model=re", "--qa_model=qa"], ["--re_model: ", "; expected --ner_model"]),
+        (["--qa_model=qa", "--host="], ["--host: empty"]),
     ],
 )
-def test_flags_that_do_not_go_together(values, message):
-    with pytest.raises(InputError, match=message):
-        demo_server.check_flags(make_flags(**values))
+def test_flags_that_do_not_go_together(run_script, flags, parts):
+    check_error(run_script("demo_server.py", *flags), *parts)
 
 
 def test_a_port_in_use_and_other_addresses():
@@ -191,12 +194,14 @@ def test_a_server_for_others_says_so(caplog):
     assert "no passwords" in caplog.text
 
 
-def test_a_directory_without_a_model(models, tmp_path):
-    with demo_server.bind("127.0.0.1", 0) as listener:
-        for values, message in [
-            ({"qa_model": str(tmp_path)}, f"{tmp_path}: no fine_tuning.json; expected a directory that run_qa.py"),
-            ({"qa_model": f"{models}/ner"}, "a model of run_ner.py; expected one of run_qa.py"),
-            ({"ner_model": ["Gene=nowhere"]}, "nowhere: no such directory"),
-        ]:
-            with pytest.raises(InputError, match=message):
-                demo_server.make_app(make_flags(**values), listener)
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--qa_model={empty}", "{empty}: no fine_tuning.json; expected a directory that run_qa.py"),
+        ("--qa_model={models}/ner", "a model of run_ner.py; expected one of run_qa.py"),
+        ("--ner_model=Gene=nowhere", "nowhere: no such directory"),
+    ],
+)
+def test_a_directory_without_a_model(run_script, models, tmp_path, flag, message):
+    places = {"models": models, "empty": tmp_path}
+    check_error(run_script("demo_server.py", "--port=0", flag.format(**places)), message.format(**places))

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import types
 
 import pytest
 
@@ -16,24 +15,10 @@ from common.errors import InputError, StoppedError
 from common.files import locked
 from inference import outputs
 from inference.annotator import name_models
+from tests.helpers import programs
 from tests.helpers.model_directories import make_model_directory
 
 LABELS = ["[PAD]", "O", "X", "B", "[CLS]", "[SEP]", "I"]
-# Of flags.
-DEFAULTS = {
-    "input": "-",
-    "input_format": "auto",
-    "output_file": "-",
-    "output_dir": None,
-    "output_format": "jsonl",
-    "ner_model": [],
-    "re_model": None,
-    "qa_model": None,
-    "question": [],
-    "num_answers": 5,
-    "batch_size": 32,
-    "sentence_splitter": "nupunkt",
-}
 TEXT = "Mutations of BRCA1 cause breast cancer.\r\n\r\nAspirin inhibits COX2 in \U0001f42d mice.\n"
 
 
@@ -56,27 +41,11 @@ def models(repository, tmp_path_factory):
 
 
 @pytest.fixture
-def run(models, monkeypatch, capsys, caplog):
-    """Runs predict.py in this process, where TensorFlow is loaded; the result is like that of a process."""
-    caplog.set_level("INFO")
-
-    def run_predict(*arguments, model="ner"):
-        values = dict(DEFAULTS)
-        for argument in [f"--{model}_model={models}/{model}", *arguments]:
-            name, _, value = argument.removeprefix("--").partition("=")
-            values[name] = [*values[name], value] if isinstance(values[name], list) else type(values[name] or "")(value)
-        monkeypatch.setattr(predict, "FLAGS", types.SimpleNamespace(**values))
-        caplog.clear()
-        status, error = 0, ""
-        try:
-            predict.main([])
-        except InputError as raised:
-            status, error = 1, f"error: {raised}\n"
-        return types.SimpleNamespace(
-            returncode=status, stdout=capsys.readouterr().out, stderr=f"{caplog.text}\n{error}"
-        )
-
-    return run_predict
+def run(models, run_script):
+    """Runs predict.py in this process, where TensorFlow is loaded."""
+    return lambda *arguments, model="ner", **options: run_script(
+        "predict.py", f"--{model}_model={models}/{model}", *arguments, **options
+    )
 
 
 def lines_of(text):
@@ -91,8 +60,8 @@ def check_error(result, *parts):
         assert str(part) in line
 
 
-def test_standard_input_to_standard_output(models, run_script):
-    result = run_script("predict.py", f"--ner_model={models}/ner", input=TEXT)
+def test_standard_input_to_standard_output(models, run_process):
+    result = run_process("predict.py", f"--ner_model={models}/ner", input=TEXT)
     assert result.returncode == 0, result.stderr
     (document,) = lines_of(result.stdout)
     assert document["text"] == TEXT
@@ -177,14 +146,13 @@ def test_a_directory_has_a_file_for_each_input_and_is_gone_on_with(run, tmp_path
     check_error(run(*arguments, "--output_format=html"), output, "another --output_format", "jsonl", "html")
 
 
-def test_a_stopped_run_leaves_whole_files_and_goes_on(models, run, repository, tmp_path):
+def test_a_stopped_run_leaves_whole_files_and_goes_on(models, run, tmp_path):
     source, output = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for number in range(20):
         (source / f"{number:02}.txt").write_text("The gene BRCA1 causes breast cancer in mice. " * 1_000)
     arguments = [f"--input={source}", f"--output_dir={output}"]
-    command = [sys.executable, "predict.py", f"--ner_model={models}/ner", *arguments]
-    process = subprocess.Popen(command, cwd=repository, stderr=subprocess.PIPE, text=True)
+    process = programs.start_process("predict.py", f"--ner_model={models}/ner", *arguments)
     while process.poll() is None and not list(output.glob("*.jsonl.tmp*")) and len(list(output.glob("*.jsonl"))) < 2:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
@@ -288,22 +256,19 @@ def test_brat_and_html_are_whole(run, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "parts"),
     [
-        ({"ner_model": ["a"], "output_format": "brat"}, ["brat", "--output_dir"]),
-        ({"ner_model": ["a"], "output_file": "x", "output_dir": "y"}, ["expected one of them"]),
-        ({"ner_model": ["a"], "re_model": "b", "output_format": "conll"}, ["conll", "no place for relations"]),
-        ({"qa_model": "a"}, ["--question"]),
-        ({"question": ["?"], "ner_model": ["a"]}, ["--qa_model and --question"]),
-        ({"qa_model": "a", "question": ["?"], "ner_model": ["b"]}, ["--ner_model", "not with --qa_model"]),
-        ({"qa_model": "a", "question": ["?"], "output_format": "html"}, ["html", "expected jsonl"]),
-        ({"qa_model": "a", "question": ["?", "??"]}, ["standard input can be read once"]),
-        ({}, ["nothing to do"]),
+        (["--ner_model=a", "--output_format=brat"], ["brat", "--output_dir"]),
+        (["--ner_model=a", "--output_file=x", "--output_dir=y"], ["expected one of them"]),
+        (["--ner_model=a", "--re_model=b", "--output_format=conll"], ["conll", "no place for relations"]),
+        (["--qa_model=a"], ["--question"]),
+        (["--question=?", "--ner_model=a"], ["--qa_model and --question"]),
+        (["--qa_model=a", "--question=?", "--ner_model=b"], ["--ner_model", "not with --qa_model"]),
+        (["--qa_model=a", "--question=?", "--output_format=html"], ["html", "expected jsonl"]),
+        (["--qa_model=a", "--question=?", "--question=??"], ["standard input can be read once"]),
+        ([], ["nothing to do"]),
     ],
 )
-def test_flags_that_do_not_go_together(flags, parts):
-    with pytest.raises(InputError) as raised:
-        predict.check_flags(types.SimpleNamespace(**(DEFAULTS | flags)))
-    for part in parts:
-        assert part in str(raised.value)
+def test_flags_that_do_not_go_together(run_script, flags, parts):
+    check_error(run_script("predict.py", *flags), *parts)
 
 
 def test_models_have_names():

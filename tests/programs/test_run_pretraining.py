@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import kill_and_resume
+from tests.helpers.kills import kill_process
 
 
 def test_evaluation_equals_the_original(shared, run_script, tmp_path):
@@ -48,12 +49,12 @@ def sample_records(repository, run_script, tmp_path_factory):
     return path
 
 
-def arguments(repository, input_file, output_dir, *more):
+def arguments(sample_model, input_file, output_dir, *more):
     return [
         "run_pretraining.py",
         "--do_train=true",
         f"--input_file={input_file}",
-        f"--bert_config_file={repository}/samples/bert_config.json",
+        next(flag for flag in sample_model if flag.startswith("--bert_config_file=")),
         f"--output_dir={output_dir}",
         "--max_seq_length=64",
         "--max_predictions_per_seq=10",
@@ -65,6 +66,20 @@ def arguments(repository, input_file, output_dir, *more):
     ]
 
 
+def test_a_killed_run_ends_like_an_unbroken_one(sample_model, sample_records, run_script, tmp_path):
+    directories = [tmp_path / name for name in ("unbroken", "killed")]
+    unbroken, killed = (
+        arguments(sample_model, sample_records, directory, "--save_checkpoints_steps=2") for directory in directories
+    )
+    assert run_script(*unbroken).returncode == 0
+    kill_process(killed, directories[1] / "model.ckpt-6.index")
+    result = run_script(*killed)
+    assert result.returncode == 0, result.stderr
+    assert "resuming from" in result.stderr
+    assert kill_and_resume.differences(*directories) == ([], 92)
+
+
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_ends_like_an_unbroken_one(repository, sample_records, tmp_path, monkeypatch):
     monkeypatch.chdir(repository)
     assert kill_and_resume.start(sample_records, tmp_path / "unbroken", 150).wait() == 0
@@ -85,9 +100,9 @@ def scalars_by_tag(directory):
     return found
 
 
-def test_what_tensorboard_shows(repository, sample_records, run_script, tmp_path):
+def test_what_tensorboard_shows(sample_model, sample_records, run_script, tmp_path):
     result = run_script(
-        *arguments(repository, sample_records, tmp_path),
+        *arguments(sample_model, sample_records, tmp_path),
         f"--eval_input_file={sample_records}",
         "--eval_every=8",
         "--max_eval_steps=2",
@@ -123,8 +138,8 @@ def test_what_tensorboard_shows(repository, sample_records, run_script, tmp_path
         (["--tpu_name=x"], "--tpu_name=x: expected --distribution_strategy=tpu"),
     ],
 )
-def test_bad_flags(repository, sample_records, run_script, tmp_path, flags, message):
-    result = run_script(*arguments(repository, sample_records, tmp_path, *flags))
+def test_bad_flags(sample_model, sample_records, run_script, tmp_path, flags, message):
+    result = run_script(*arguments(sample_model, sample_records, tmp_path, *flags))
     assert result.returncode == 1
     assert re.fullmatch(f"error: .*{message}.*", result.stderr.splitlines()[-1])
     assert "Traceback" not in result.stderr

@@ -72,57 +72,18 @@ def test_questions_without_answer(golden_run, tmp_path):
         assert sum(entry["probability"] for entry in entries) == pytest.approx(1)
 
 
-@pytest.fixture(scope="module")
-def trained(repository, sample_model, run_script, tmp_path_factory):
-    """For each type of question the directory of a model trained for a moment, the factoid one's first."""
-    base = tmp_path_factory.mktemp("qa")
-
-    def run(*arguments):
-        result = run_script(*arguments)
-        assert result.returncode == 0, result.stderr
-        return result
-
-    results = {}
-    for kind in ("factoid", "list", "yesno"):
-        for split, name in [("train", "training"), ("test", "golden")]:
-            run(
-                "-m",
-                "data_prep.bioasq",
-                f"--input_file={repository}/samples/qa/{name}.json",
-                f"--question_type={kind}",
-                f"--split={split}",
-                f"--output_file={base}/{kind}-{split}.json",
-            )
-        results[kind] = run(
-            "run_qa.py",
-            "--do_train",
-            "--do_predict",
-            f"--question_type={kind}",
-            *sample_model,
-            *([] if kind == "factoid" else [f"--init_checkpoint={base}/factoid"]),
-            f"--train_file={base}/{kind}-train.json",
-            f"--predict_file={base}/{kind}-test.json",
-            f"--output_dir={base}/{kind}",
-            "--max_seq_length=128",
-            "--num_train_epochs=2",
-            "--learning_rate=1e-3",
-        )
-    return base, results
+def test_the_second_stage_starts_from_the_head_of_the_first(trained_qa):
+    assert "loaded: cls/squad/output_weights" in trained_qa["list"].stderr
+    assert "initialized, not from the checkpoint: output_weights" in trained_qa["yesno"].stderr
 
 
-def test_the_second_stage_starts_from_the_head_of_the_first(trained):
-    _, results = trained
-    assert "loaded: cls/squad/output_weights" in results["list"].stderr
-    assert "initialized, not from the checkpoint: output_weights" in results["yesno"].stderr
-
-
-def test_a_step_is_counted_in_questions(trained):
+def test_a_step_is_counted_in_questions(trained_qa):
     # As in the original: int(256 / 32 * 2), whatever the number of windows.
-    assert (trained[0] / "factoid/model.ckpt-16.index").exists()
+    assert (trained_qa["factoid"].output / "model.ckpt-16.index").exists()
 
 
-def test_a_list_question_has_several_answers_or_the_best(trained):
-    directory = trained[0] / "list"
+def test_a_list_question_has_several_answers_or_the_best(trained_qa):
+    directory = trained_qa["list"].output
     predictions, n_best = (read(directory, name) for name in RESULTS)
     assert len(predictions) == 35
     for name, found in predictions.items():
@@ -130,8 +91,8 @@ def test_a_list_question_has_several_answers_or_the_best(trained):
         assert found == (over or [n_best[name][0]["text"]])
 
 
-def test_a_yes_no_question_has_two_probabilities(trained):
-    directory = trained[0] / "yesno"
+def test_a_yes_no_question_has_two_probabilities(trained_qa):
+    directory = trained_qa["yesno"].output
     predictions, n_best = (read(directory, name) for name in RESULTS)
     assert len(predictions) == 33
     for name, found in predictions.items():
@@ -140,31 +101,30 @@ def test_a_yes_no_question_has_two_probabilities(trained):
         assert found == max(n_best[name], key=lambda entry: entry["probability"])["text"]
 
 
-def test_a_model_of_other_labels_does_not_answer_yes_or_no(trained, sample_model, run_script, tmp_path):
-    base, _ = trained
+def test_a_model_of_other_labels_does_not_answer_yes_or_no(trained_qa, sample_model, run_script, tmp_path):
     command = ["run_qa.py", "--question_type=yesno", *sample_model, f"--output_dir={tmp_path}", "--do_predict"]
     label_map.write(tmp_path, ["1", "0"])
-    for part in (base / "yesno").glob("model.ckpt-*"):
+    for part in trained_qa["yesno"].output.glob("model.ckpt-*"):
         (tmp_path / part.name).write_bytes(part.read_bytes())
-    result = run_script(*command, f"--predict_file={base}/yesno-test.json")
+    result = run_script(*command, f"--predict_file={trained_qa['yesno'].data}/test.json")
     assert result.returncode == 1
     assert "a model for the labels 1, 0, not no, yes; use a new --output_dir" in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("kind", "questions"), [("factoid", 40), ("list", 12), ("yesno", 20)])
-def test_answers_are_scored_as_bioasq_does(trained, repository, run_script, kind, questions):
-    directory = trained[0] / kind
+def test_answers_are_scored_as_bioasq_does(trained_qa, repository, run_script, tmp_path, kind, questions):
+    directory = trained_qa[kind].output
     transformed = run_script(
         "biocodes/transform_nbset2bioasqform.py",
         f"--question_type={kind}",
         f"--nbest_path={directory}/nbest_predictions.json",
-        f"--output_path={directory}",
+        f"--output_path={tmp_path}",
     )
     assert transformed.returncode == 0, transformed.stderr
     scores = run_script(
         "biocodes/bioasq_eval.py",
         f"--golden_path={repository}/samples/qa/golden.json",
-        f"--prediction_path={directory}/BioASQform_BioASQ-answer.json",
+        f"--prediction_path={tmp_path}/BioASQform_BioASQ-answer.json",
     )
     assert scores.returncode == 0, scores.stderr
     rows = scores.stdout.splitlines()[1:-1]

@@ -1,9 +1,6 @@
 """run_re.py as a user runs it."""
 
 import random
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -11,8 +8,10 @@ import tensorflow as tf
 from sklearn.metrics import precision_recall_fscore_support
 
 import run_re
+from modeling.training import Trainer
+from tests.helpers.kills import kill_at, kill_process
+from tests.programs.conftest import RE_LABELS
 
-LABELS = ["INHIBITOR", "ACTIVATOR", "false"]
 SENTENCES = {"1": "@GENE$ is associated with @DISEASE$ in {} patients .", "0": "No association of @GENE$ with {} ."}
 
 
@@ -20,48 +19,8 @@ def probabilities(output):
     return np.loadtxt(output / "test_results.tsv", delimiter="\t", ndmin=2)
 
 
-@pytest.fixture(scope="module")
-def data(repository, run_script, tmp_path_factory):
-    """The sample corpus as rows, its test part also as dev.tsv."""
-    directory = tmp_path_factory.mktemp("data")
-    for name, output_format in [("train", "train"), ("test", "test"), ("dev", "train")]:
-        result = run_script(
-            "-m",
-            "data_prep.relation_corpus",
-            "--input_format=pubtator",
-            f"--input_file={repository}/samples/re/{name.replace('dev', 'test')}.pubtator",
-            "--entity_types=Chemical,Gene",
-            f"--output_format={output_format}",
-            f"--output_file={directory}/{name}.tsv",
-        )
-        assert result.returncode == 0, result.stderr
-    return directory
-
-
-@pytest.fixture(scope="module")
-def trained(data, sample_model, run_script, tmp_path_factory):
-    """A model trained for a moment."""
-    output = tmp_path_factory.mktemp("output")
-    result = run_script(
-        "run_re.py",
-        "--task_name=sample",
-        "--do_train",
-        "--do_eval",
-        "--do_predict",
-        f"--labels={','.join(LABELS)}",
-        *sample_model,
-        f"--data_dir={data}",
-        f"--output_dir={output}",
-        "--num_train_epochs=3",
-        "--learning_rate=1e-3",
-        "--max_seq_length=64",
-    )
-    assert result.returncode == 0, result.stderr
-    return output, result
-
-
-def test_writes_probabilities_in_the_order_of_the_labels(trained, data):
-    output, _ = trained
+def test_writes_probabilities_in_the_order_of_the_labels(trained_re):
+    data, output = trained_re.data, trained_re.output
     rows = probabilities(output)
     assert rows.shape == (161, 3)
     np.testing.assert_allclose(rows.sum(axis=1), 1, atol=1e-5)
@@ -70,27 +29,27 @@ def test_writes_probabilities_in_the_order_of_the_labels(trained, data):
     assert header == ["index", "label", "predicted", "probability", "sentence"]
     for row, test_row, prediction in zip(rows, test_rows, predictions, strict=True):
         index, sentence, label = test_row
-        assert prediction == [index, label, LABELS[row.argmax()], f"{row.max():.4f}", sentence]
+        assert prediction == [index, label, RE_LABELS[row.argmax()], f"{row.max():.4f}", sentence]
 
 
-def test_prints_the_scores_of_the_evaluation_program(trained, data, run_script):
-    output, result = trained
+def test_prints_the_scores_of_the_evaluation_program(trained_re, run_script):
+    data, output = trained_re.data, trained_re.output
     scores = run_script(
         "biocodes/re_eval.py",
         f"--output_path={output}/test_results.tsv",
         f"--answer_path={data}/test.tsv",
-        f"--labels={','.join(LABELS)}",
+        f"--labels={','.join(RE_LABELS)}",
         "--negative_label=false",
     )
     assert scores.returncode == 0, scores.stderr
-    assert scores.stdout in result.stdout
+    assert scores.stdout in trained_re.stdout
     assert (output / "predict_scores.txt").read_text() == scores.stdout
 
 
-def test_metrics_on_dev_are_those_of_its_probabilities(trained, data):
-    output, _ = trained
+def test_metrics_on_dev_are_those_of_its_probabilities(trained_re):
+    data, output = trained_re.data, trained_re.output
     rows = probabilities(output)  # dev.tsv is test.tsv
-    true = np.array([LABELS.index(line.split("\t")[-1]) for line in (data / "dev.tsv").read_text().splitlines()])
+    true = np.array([RE_LABELS.index(line.split("\t")[-1]) for line in (data / "dev.tsv").read_text().splitlines()])
     pairs = (line.split(" = ") for line in (output / "eval_results.txt").read_text().splitlines())
     metrics = {key: float(value) for key, value in pairs}
     assert metrics["eval_accuracy"] == pytest.approx(np.mean(rows.argmax(axis=1) == true))
@@ -121,16 +80,16 @@ def test_labels_are_those_given_then_those_trained_then_those_of_the_data(tmp_pa
 
 
 @pytest.mark.parametrize("flags", ["--labels=ACTIVATOR,INHIBITOR,false", "--task_name=ddi13"])
-def test_a_model_of_other_labels_is_refused(trained, data, sample_model, run_script, tmp_path, flags):
+def test_a_model_of_other_labels_is_refused(trained_re, sample_model, run_script, tmp_path, flags):
     command = ["run_re.py", "--task_name=sample", "--do_eval", *sample_model, f"--data_dir={tmp_path}"]
     (tmp_path / "dev.tsv").write_text("")
-    result = run_script(*command, f"--output_dir={tmp_path}", f"--init_checkpoint={trained[0]}", flags)
+    result = run_script(*command, f"--output_dir={tmp_path}", f"--init_checkpoint={trained_re.output}", flags)
     assert result.returncode == 1
     assert "a model for the labels INHIBITOR, ACTIVATOR, false, not " in result.stderr.splitlines()[-1]
 
 
-def test_predicts_a_file_without_labels(trained, data, sample_model, run_script, tmp_path):
-    output, _ = trained
+def test_predicts_a_file_without_labels(trained_re, sample_model, run_script, tmp_path):
+    data, output = trained_re.data, trained_re.output
     rows = [line.split("\t")[:2] for line in (data / "test.tsv").read_text().splitlines()]
     (tmp_path / "test.tsv").write_text("".join("\t".join(row) + "\n" for row in rows))
     result = run_script(
@@ -191,14 +150,15 @@ def scores_of(true, predicted):
     return [f1[1], recall[1], precision[1], recall[0]]
 
 
-def test_cross_validation_goes_on_after_a_kill(folds, sample_model, run_script, repository, tmp_path):
+@pytest.mark.parametrize("by_signal", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_cross_validation_goes_on_after_a_kill(folds, sample_model, run_script, tmp_path, monkeypatch, by_signal):
     command = cross_validation(folds, sample_model, tmp_path, "--cross_validation")
-    process = subprocess.Popen([sys.executable, *command], cwd=repository, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "2/checkpoint").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
+    if by_signal:
+        kill_process(command, tmp_path / "2/checkpoint")
+    else:
+        with monkeypatch.context() as patched:
+            kill_at(patched, Trainer, "step", 8 + 6)  # in the second fold, after its first checkpoint
+            assert "KilledError" in run_script(*command).stderr
     assert (tmp_path / "1/test_results.tsv").exists()
     assert not (tmp_path / "3").exists()
 

@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
-import time
 import types
 
 import keras
@@ -20,6 +17,7 @@ from modeling import checkpoint, selection, training
 from modeling.config import BertConfig
 from modeling.heads import TokenClassifier
 from tests.conftest import TINY
+from tests.helpers.kills import KilledError, kill_at, kill_process
 
 NER_FILES = ("token_test.txt", "label_test.txt")
 F1 = {2: 10.0, 5: 30.0, 7: 30.0, 10: 20.0}  # stands in for the scores at the ends of four epochs of 40 sentences
@@ -179,26 +177,6 @@ def test_retraining_is_a_plain_training_of_as_many_epochs(sample, plain, copy, s
     assert weights_of(copy / "model.ckpt-5") == weights_of(plain[0] / "model.ckpt-5")
 
 
-class KilledError(Exception):
-    pass
-
-
-def kill_at(monkeypatch, owner, name, call, after):
-    """Makes a function raise the n-th time that it is called: before it does anything, or after all of it."""
-    real, calls = getattr(owner, name), []
-
-    def function(*arguments, **options):
-        calls.append(name)
-        if len(calls) == call and not after:
-            raise KilledError
-        result = real(*arguments, **options)
-        if len(calls) == call:
-            raise KilledError
-        return result
-
-    monkeypatch.setattr(owner, name, function)
-
-
 @pytest.mark.parametrize(
     ("owner", "name", "call", "after"),
     [
@@ -311,12 +289,7 @@ def test_a_killed_selection_ends_like_an_unbroken_one(repository, run_script, tm
     assert [line.split()[0] for line in table[:4]] == ["epoch", "1", "2", "3"]
     assert sum(line.endswith("  best") for line in table[:4]) == 1
 
-    process = subprocess.Popen([sys.executable, *command("killed")], cwd=repository, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "killed/selection/epochs.tsv").exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
+    kill_process(command("killed"), tmp_path / "killed/selection/epochs.tsv")
     result = run_script(*command("killed"))
     assert result.returncode == 0, result.stderr
     assert_same_results(tmp_path / "killed", tmp_path / "unbroken")

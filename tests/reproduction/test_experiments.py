@@ -15,7 +15,7 @@ from common.errors import InputError
 from reproduction import experiments, programs, scores
 from reproduction.data_sets import Model
 from reproduction.experiments import Experiment
-from tests.programs.test_config_files import parse
+from tests.helpers.programs import parse_flags
 from tests.reproduction.test_data_sets import make_files, make_model
 
 
@@ -41,7 +41,7 @@ def read(command, repository, monkeypatch):
     """What an entry script makes of a command: values by flag."""
     monkeypatch.chdir(repository)
     script = __import__(command[0].removesuffix(".py"))
-    values = parse(script, command[1:])
+    values = parse_flags(script, command[1:])
     assert "error" not in values
     return values
 
@@ -254,7 +254,7 @@ def test_the_message_on_other_flags_names_them(places):
     experiment = plan(places, "gad", extra=["--num_train_epochs=2"])
     result = experiments.Result(experiments.shell_commands(experiment))
     pathlib.Path(experiment.directory).mkdir(parents=True)
-    experiments._write(result, experiment)
+    pathlib.Path(experiment.directory, "run.json").write_text(json.dumps(dataclasses.asdict(result)))
     with pytest.raises(InputError) as error:
         experiments.check(plan(places, "gad", extra=["--num_train_epochs=3", "--learning_rate=1e-4"]))
     assert str(error.value) == (

@@ -16,6 +16,7 @@ from modeling.heads import PretrainingModel
 from reproduction import experiments, scores
 from reproduction.data_sets import Model
 from tests.conftest import TINY
+from tests.helpers import programs
 from tests.programs.test_config_files import questions, save_random_weights
 
 TRAINING = ["--num_train_epochs=1", "--train_batch_size=8", "--max_seq_length=64"]
@@ -61,8 +62,8 @@ def write_questions(directory, repository):
         path = directory / f"BioASQ/{name}"
         path.write_text(json.dumps({"questions": entries}))
         flags = [f"--input_file={path}", f"--output_file={directory}/BioASQ/{output}", "--question_type=factoid"]
-        command = [sys.executable, "-m", "data_prep.bioasq", *flags, f"--split={split}"]
-        subprocess.run(command, cwd=repository, check=True, capture_output=True)
+        result = programs.run_here("-m", "data_prep.bioasq", *flags, f"--split={split}")
+        assert result.returncode == 0, result.stderr
 
     def factoid(name):
         entries = json.loads((repository / f"samples/qa/{name}.json").read_text())["questions"]
