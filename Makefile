@@ -32,7 +32,7 @@ $(VENV)/.installed: setup.cfg
 	    "expected make PYTHON=/path/to/python3"; exit 1; }
 	$(BIN)/python -c '$(SUPPORTED)' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --editable '.[reports]'
+	$(BIN)/python -m pip install --editable '.[formats,reports,serving]'
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 
 import keras
@@ -81,13 +82,15 @@ def run(directory, strategy=None, precision="float32", loss_fn=None, config=WITH
 
 @pytest.fixture(scope="module")
 def one_device(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("one"))
+    """The output directory of a training on one device, its losses and weights."""
+    directory = tmp_path_factory.mktemp("one")
+    return directory, *run(directory, save_checkpoints_steps=10)
 
 
 @pytest.mark.parametrize(
     ("devices", "changes"),
     [
-        (8, {}),
+        pytest.param(8, {}, marks=pytest.mark.slow),
         (1, {"accumulation_steps": 4}),
         (2, {"accumulation_steps": 4, "recompute_grad": True}),
         (2, {"xla": True, "accumulation_steps": 2}),
@@ -96,7 +99,7 @@ def one_device(tmp_path_factory):
 )
 def test_devices_and_parts_of_a_batch_train_like_one_device(one_device, tmp_path, devices, changes):
     losses, weights = run(tmp_path, mirrored(devices) if devices > 1 else None, **changes)
-    expected_losses, expected_weights = one_device
+    _, expected_losses, expected_weights = one_device
     np.testing.assert_allclose(losses, expected_losses, atol=1e-5, rtol=0)
     for name, (expected,) in expected_weights.items():
         assert len(weights[name]) == devices
@@ -152,12 +155,19 @@ def test_the_loss_scale_grows(tmp_path, monkeypatch):
     assert (reader.get_tensor("loss_scale"), reader.get_tensor("loss_scale_good_steps")) == (2.0**17, 4)
 
 
+LONG = {"num_train_steps": 200, "learning_rate": 3e-3}
+
+
+@pytest.fixture(scope="module")
+def full_precision(tmp_path_factory):
+    """The losses of a longer training in float32."""
+    return run(tmp_path_factory.mktemp("full"), **LONG)[0]
+
+
 @pytest.mark.parametrize(("precision", "devices", "xla"), [("mixed_float16", 2, True), ("mixed_bfloat16", 1, False)])
-def test_half_precision_trains_as_well(tmp_path, precision, devices, xla):
-    options = {"num_train_steps": 200, "learning_rate": 3e-3}
-    expected, _ = run(tmp_path / "full", **options)
-    strategy = mirrored(devices) if devices > 1 else None
-    losses, copies = run(tmp_path / "half", strategy, precision, xla=xla, **options)
+def test_half_precision_trains_as_well(full_precision, tmp_path, precision, devices, xla):
+    expected, strategy = full_precision, mirrored(devices) if devices > 1 else None
+    losses, copies = run(tmp_path, strategy, precision, xla=xla, **LONG)
     assert np.mean(expected[-10:]) < 0.9 * np.mean(expected[:10])
     assert np.mean(losses[-10:]) == pytest.approx(np.mean(expected[-10:]), rel=0.02)
     assert losses != expected
@@ -166,9 +176,9 @@ def test_half_precision_trains_as_well(tmp_path, precision, devices, xla):
 
 def test_goes_on_with_another_precision_and_number_of_devices(tmp_path, one_device):
     """From a checkpoint of one device in float32: none of the loss scale is in it."""
-    first, _ = run(tmp_path, num_train_steps=20, save_checkpoints_steps=10)
-    for path in tmp_path.glob("model.ckpt-20*"):
-        path.unlink()
+    directory, first, _ = one_device
+    for path in directory.glob("model.ckpt-10.*"):
+        shutil.copy(path, tmp_path)
     losses, _ = run(tmp_path, mirrored(2), precision="mixed_float16")
     np.testing.assert_allclose(losses, first[10:], rtol=0.01)
 
