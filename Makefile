@@ -7,7 +7,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install demo test test-slow lint clean
+.PHONY: install demo test test-slow coverage lint clean
 
 install: $(VENV)/.installed
 	@echo "Installed; to use it: source $(BIN)/activate"
@@ -20,6 +20,11 @@ test: $(VENV)/.installed-test lint
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
+
+coverage: $(VENV)/.installed-test
+	$(BIN)/coverage run --source='$(CURDIR)' --data-file='$(CURDIR)/.coverage' -m pytest -n auto --dist loadfile
+	$(BIN)/coverage combine
+	$(BIN)/coverage report
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -42,4 +47,4 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf demo_output build *.egg-info .pytest_cache .ruff_cache
+	rm -rf demo_output build *.egg-info .pytest_cache .ruff_cache .coverage*

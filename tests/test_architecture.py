@@ -4,6 +4,8 @@ import ast
 
 import pytest
 
+from tests.helpers.programs import run_process
+
 ALLOWED = {
     "common": {"common"},
     "modeling": {"modeling", "common"},
@@ -40,3 +42,24 @@ def test_nothing_is_pickled(repository):
     for path in repository.glob("**/*.py"):
         if ".venv" not in path.parts:
             assert "pickle" not in set(imported(path)), path
+
+
+# Of the folders below, the files whose subject is a model, a record or tensorflow-text.
+WITH_TENSORFLOW = {
+    *("test_build_corpus", "test_build_vocab", "test_create_pretraining_data", "test_example_proto", "test_questions"),
+    *("test_records", "test_relations", "test_tokenization"),
+    *("test_graph_tokenizer", "test_inference_ner", "test_inference_relations", "test_model_directory"),
+    *("test_question_answering", "test_web", "test_web_limits"),
+    *("test_demo", "test_grid", "test_reproduction"),
+}
+
+
+def test_text_corpora_scores_and_reports_do_without_tensorflow(repository):
+    """Their tests import none of it, nor do the processes in which `build_corpus` reads files."""
+    names = ["data_prep.build_corpus"]
+    for folder in ("biocodes", "common", "data_prep", "inference", "reproduction"):
+        paths = sorted((repository / "tests" / folder).glob("test_*.py"))
+        names += [f"tests.{folder}.{path.stem}" for path in paths if path.stem not in WITH_TENSORFLOW]
+    code = "import importlib, sys; sys.modules['tensorflow'] = None; list(map(importlib.import_module, sys.argv[1:]))"
+    result = run_process("-c", code, *names)
+    assert result.returncode == 0, result.stderr
