@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers import programs
 
+LEARNS = ("--num_train_epochs=4", "--learning_rate=1e-2")  # enough to find some entities
 RE_LABELS = ["INHIBITOR", "ACTIVATOR", "false"]
 
 
@@ -40,7 +41,7 @@ def trained(directory, data="data", output="output"):
 
 @pytest.fixture(scope="session")
 def trained_ner(repository, sample_model, make_once):
-    """On the sample data with typed labels, for an epoch; of test.tsv there are predictions."""
+    """On the sample data with typed labels; of test.tsv there are predictions."""
 
     def fill(directory):
         (directory / "data").mkdir()
@@ -49,7 +50,7 @@ def trained_ner(repository, sample_model, make_once):
             typed = text.replace("\tB\n", "\tB-Disease\n").replace("\tI\n", "\tI-Disease\n")
             (directory / f"data/{name}.tsv").write_text(typed)
         places = (f"--data_dir={directory}/data", f"--output_dir={directory}/output")
-        run(directory, "run_ner.py", *sample_model, *places, "--max_seq_length=64", "--num_train_epochs=1")
+        run(directory, "run_ner.py", *sample_model, *places, "--max_seq_length=64", *LEARNS)
 
     return trained(make_once("trained_ner", fill))
 
