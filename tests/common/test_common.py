@@ -1,7 +1,9 @@
 """Errors, text files and flags that programs share."""
 
 import errno
+import functools
 import os
+import resource
 import subprocess
 import sys
 import types
@@ -11,6 +13,7 @@ import pytest
 from common import errors, files
 from common.errors import InputError
 from common.flags import check_tpu_flags
+from common.parallel import map_processes
 
 
 def test_lines_end_at_line_feeds_only(tmp_path):
@@ -99,6 +102,25 @@ def test_worker_processes_end_with_a_killed_parent(repository):
     assert parent.stdout.readline() == "2 workers\n"
     parent.kill()
     parent.communicate(timeout=60)  # until nobody is left who could write
+
+
+def test_what_is_wrong_in_a_worker_process_is_raised_here(tmp_path):
+    (tmp_path / "bad").write_bytes(b"\xff")
+    read = functools.partial(files.read_json, expected="JSON")
+    with pytest.raises(InputError, match="bad, line 1: invalid UTF-8"):
+        list(map_processes(read, [str(tmp_path / "bad")] * 2, 2))
+
+
+def test_a_full_disk_names_the_file(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # writes beyond fail, with another message
+    try:
+        with pytest.raises(OSError, match="File too large") as error:
+            files.write_lines(tmp_path / "vocab.txt", ["piece"] * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert errors.describe_os_error(error.value) == f"{tmp_path}/vocab.txt: File too large"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_log_line_does_not_stand_in_the_midst_of_a_progress_bar(repository):

@@ -248,11 +248,11 @@ def test_shards_do_not_depend_on_processes(text_files, vocab_file, tmp_path):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_error_in_a_process(text_files, vocab_file, tmp_path):
+def test_an_error_in_a_shard_leaves_nothing_half_written(text_files, vocab_file, tmp_path):
     with open(text_files[1], "ab") as file:
         file.write(b"\n\xff\n")
     with pytest.raises(InputError, match=r"1\.txt, line \d+: invalid UTF-8"):
-        create_shards(text_files, str(tmp_path / "x"), 2, Settings(vocab_file), num_processes=2)
+        create_shards(text_files, str(tmp_path / "x"), 2, Settings(vocab_file))
     assert not [name for name in os.listdir(tmp_path) if ".tmp" in name]
 
 

@@ -21,7 +21,7 @@ from modeling.heads import PretrainingModel
 from modeling.training import TrainingOptions, train
 from tests.conftest import TINY
 
-STEPS, BATCH_SIZE, LENGTH, PREDICTIONS = 60, 8, 64, 10
+STEPS, BATCH_SIZE, LENGTH, PREDICTIONS = 300, 8, 64, 10
 LEARNING_RATE = 2e-4
 
 
@@ -111,7 +111,7 @@ def finish(processes, timeout=240):
 
 @pytest.fixture(scope="module")
 def expected(directory, tmp_path_factory):
-    """The checkpoint of one device that is given, in each step, the batches of both workers."""
+    """The directory, with a checkpoint every 5 steps, of one device that is given the batches of both workers."""
     features = records.pretraining_features(LENGTH, PREDICTIONS, new_model(directory).bert.config.vocab_size)
     data = [records.RecordFile(str(directory / f"{number}.tfrecord"), features, n) for number, n in ((1, 30), (2, 101))]
 
@@ -126,14 +126,16 @@ def expected(directory, tmp_path_factory):
     model = new_model(directory)
     checkpoint.load_weights(model, directory / "bert_model.ckpt")
     output_dir = str(tmp_path_factory.mktemp("one"))
-    options = TrainingOptions(output_dir, STEPS, 2, LEARNING_RATE, BATCH_SIZE)
+    options = TrainingOptions(
+        output_dir, STEPS, 2, LEARNING_RATE, BATCH_SIZE, save_checkpoints_steps=5, keep_checkpoint_max=STEPS
+    )
     train(model, run_pretraining.pretraining_loss, run_pretraining.count_masked, make_batches, options)
-    return tf.train.load_checkpoint(output_dir)
+    return output_dir
 
 
-def check_checkpoint(output_dir, expected):
-    """The final checkpoint in a directory is as expected."""
-    reader = tf.train.load_checkpoint(str(output_dir))
+def check_checkpoint(output_dir, expected, step=STEPS):
+    """The checkpoint of a step in a directory is as expected."""
+    reader, expected = (tf.train.load_checkpoint(f"{path}/model.ckpt-{step}") for path in (output_dir, expected))
     names = expected.get_variable_to_shape_map()
     assert set(reader.get_variable_to_shape_map()) == set(names)
     for name in names:
@@ -154,36 +156,44 @@ def wait_for(path, processes):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("killed", [0, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_worker_whose_peer_is_killed_ends_and_both_go_on(repository, directory, expected, tmp_path, killed):
-    processes = start(repository, directory, tmp_path, by_tf_config())
+def test_two_workers_stop_together_on_a_signal_and_go_on_until_one_is_killed(repository, directory, expected, tmp_path):
+    """What they have written then is what one device writes that was never stopped."""
+    processes = start(repository, directory, tmp_path, by_slurm())
     wait_for(tmp_path / "model.ckpt-5.index", processes)
+    processes[1].send_signal(signal.SIGTERM)
+    logs = finish(processes)
+    assert [process.returncode for process in processes] == [0, 0]
+    stopped_at = checkpoint.global_step(checkpoint.newest(tmp_path))
+    assert stopped_at < STEPS
+    assert all(f"stopped as told at step {stopped_at} of {STEPS}" in log for log in logs)
+    assert len(list(tmp_path.glob("events.*"))) == 1  # one of them writes
+
+    processes = start(repository, directory, tmp_path, by_tf_config())
+    wait_for(tmp_path / f"model.ckpt-{stopped_at // 5 * 5 + 10}.index", processes)
+    assert "resuming from" in kill(processes, 0)
+    check_checkpoint(tmp_path, expected, checkpoint.global_step(checkpoint.newest(tmp_path)))
+
+
+def kill(processes, killed):
+    """Kills one of two workers; the other ends, and says why. Returns its log."""
     processes[killed].kill()
     log = finish([processes[1 - killed]], timeout=120)[0]
     processes[killed].communicate()
     assert processes[1 - killed].returncode == 1
     assert log.splitlines()[-1].startswith("error: another worker has ended or cannot be reached")
     assert "Traceback" not in log
-    assert checkpoint.newest(tmp_path)
+    return log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1])
+def test_workers_one_of_which_was_killed_go_on(repository, directory, expected, tmp_path, killed):
+    processes = start(repository, directory, tmp_path, by_tf_config())
+    wait_for(tmp_path / "model.ckpt-5.index", processes)
+    kill(processes, killed)
     processes = start(repository, directory, tmp_path, by_tf_config())
     logs = finish(processes)
     assert all("resuming from" in log for log in logs)
-    check_checkpoint(tmp_path, expected)
-
-
-def test_a_signal_to_one_worker_stops_both_at_the_same_step(repository, directory, expected, tmp_path):
-    """And they go on: the end is that of one device that was never stopped."""
-    processes = start(repository, directory, tmp_path, by_slurm())
-    wait_for(tmp_path / "model.ckpt-5.index", processes)
-    processes[1].send_signal(signal.SIGTERM)
-    logs = finish(processes)
-    assert [process.returncode for process in processes] == [0, 0]
-    step = checkpoint.global_step(checkpoint.newest(tmp_path))
-    if step < STEPS:
-        assert all(f"stopped as told at step {step} of {STEPS}" in log for log in logs)
-    assert len(list(tmp_path.glob("events.*"))) == 1  # one of them writes
-    processes = start(repository, directory, tmp_path, by_tf_config())
-    finish(processes)
     check_checkpoint(tmp_path, expected)
 
 

@@ -3,7 +3,6 @@
 import functools
 import json
 import resource
-import shutil
 
 import pytest
 
@@ -96,21 +95,20 @@ def test_no_checkpoint_to_predict_with(ner, tmp_path):
     check_fails(ner("do_train=false"), f"{tmp_path}/output: no checkpoint there and no --init_checkpoint")
 
 
-def test_an_output_directory_with_another_model(ner, repository, tmp_path):
-    assert ner().returncode == 0
-    written = {path.name: path.read_bytes() for path in (tmp_path / "output").glob("model.ckpt*")}
-    config = json.loads((tmp_path / "output/bert_config.json").read_text())
+def test_an_output_directory_with_another_model(ner, trained_ner, tmp_path):
+    output = trained_ner.copy(tmp_path / "output")
+    written = {path.name: path.read_bytes() for path in output.glob("model.ckpt*")}
+    config = json.loads((output / "bert_config.json").read_text())
     (tmp_path / "other.json").write_text(json.dumps(config | {"intermediate_size": 96}))
-    result = ner(f"bert_config_file={tmp_path}/other.json", "num_train_epochs=9")
+    result = ner(f"data_dir={trained_ner.data}", f"bert_config_file={tmp_path}/other.json", "num_train_epochs=9")
     check_fails(result, "bert/encoder/layer_0/intermediate/dense/", "another model", "--output_dir")
-    assert {path.name: path.read_bytes() for path in (tmp_path / "output").glob("model.ckpt*")} == written
+    assert {path.name: path.read_bytes() for path in output.glob("model.ckpt*")} == written
 
 
-def test_an_output_directory_with_a_model_for_other_labels(ner, data):
-    assert ner("do_predict=false", "do_eval=false").returncode == 0
-    for path in data.iterdir():
-        path.write_text(path.read_text().replace("\tB\n", "\tB-x\n").replace("\tI\n", "\tI-x\n"))
-    check_fails(ner(), "a model for the labels [PAD], B, I, O, X, [CLS], [SEP], not [PAD], B-x, I-x, O, X")
+def test_an_output_directory_with_a_model_for_other_labels(ner, trained_ner, tmp_path):
+    trained_ner.copy(tmp_path / "output")
+    expected = "a model for the labels [PAD], B-Disease, I-Disease, O, X, [CLS], [SEP], not [PAD], B, I, O, X"
+    check_fails(ner(), expected)
 
 
 def test_too_little_data_for_a_step(ner, data):
@@ -118,29 +116,20 @@ def test_too_little_data_for_a_step(ner, data):
     check_fails(ner(), "1 examples, 1 records with text in them, make no step of 32; expected more data")
 
 
-def test_a_full_disk_while_files_are_written(repository, ner, run_process, tmp_path):
-    limit = (3_000, 3_000)
+def test_a_full_disk(ner, trained_ner, run_process, tmp_path):
+    """No file may grow beyond a limit: writes fail as on a full disk, with another message."""
+    output = trained_ner.copy(tmp_path / "output")
+    before = {path.name: path.read_bytes() for path in output.glob("model.ckpt*")}
 
-    def lower_limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    def run(limit):
+        lower_limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+        data = f"data_dir={trained_ner.data}"
+        return ner(data, "num_train_epochs=9", "learning_rate=1e-2", run=run_process, preexec_fn=lower_limit)
 
-    check_fails(ner(run=run_process, preexec_fn=lower_limit), f"{tmp_path}/output/vocab.txt: File too large")
-    shutil.copy(repository / "samples/vocab.txt", tmp_path / "output")
-    result = ner(f"vocab_file={tmp_path}/output/vocab.txt", run=run_process, preexec_fn=lower_limit)
-    check_fails(result, f"{tmp_path}/output/train.tf_record", "cannot be written")
-
-
-def test_a_full_disk_leaves_the_last_checkpoint(ner, run_process, tmp_path):
-    assert ner("do_predict=false", "do_eval=false").returncode == 0
-    output = tmp_path / "output"
-    shutil.copytree(output, tmp_path / "before")
-    # No file may grow beyond 0.5 MB: writes fail as on a full disk, with another message.
-    limit = (500_000, 500_000)
-    lower_limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, limit)
-    result = ner("num_train_epochs=9", run=run_process, preexec_fn=lower_limit)
-    check_fails(result, f"{output}/model.ckpt-", "cannot be written")
-    for path in (tmp_path / "before").glob("model.ckpt*"):
-        assert (output / path.name).read_bytes() == path.read_bytes()
+    check_fails(run(20_000), f"{output}/train.tf_record", "cannot be written")
+    check_fails(run(500_000), f"{output}/model.ckpt-", "cannot be written")
+    for name, content in before.items():
+        assert (output / name).read_bytes() == content
     assert not [path for path in output.iterdir() if ".tmp" in path.name]
 
 
@@ -205,10 +194,10 @@ def test_a_cross_validation_without_folds(relation_extraction, tmp_path):
     check_fails(relation_extraction("--cross_validation"), f"{tmp_path}: folds none; expected subdirectories 1, 2, 3")
 
 
-def test_relations_on_the_model_of_other_labels(relation_extraction, tmp_path):
-    assert relation_extraction("--num_train_epochs=1").returncode == 0
+def test_relations_on_the_model_of_other_labels(relation_extraction, trained_re, tmp_path):
+    trained_re.copy(tmp_path / "output")
     result = relation_extraction("--labels=1,0", "--num_train_epochs=2")
-    check_fails(result, "a model for the labels 0, 1, not 1, 0; use a new --output_dir")
+    check_fails(result, "a model for the labels INHIBITOR, ACTIVATOR, false, not 1, 0; use a new --output_dir")
 
 
 @pytest.fixture

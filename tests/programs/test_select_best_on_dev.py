@@ -181,9 +181,9 @@ def test_retraining_is_a_plain_training_of_as_many_epochs(sample, plain, copy, s
     ("owner", "name", "call", "after"),
     [
         (training.Trainer, "step", 8, False),
-        (selection, "write_weights", 2, True),
         (selection, "write_table", 3, True),
-        (training.Trainer, "save", 4, True),  # that of the end
+        pytest.param(selection, "write_weights", 2, True, marks=pytest.mark.slow),
+        pytest.param(training.Trainer, "save", 4, True, marks=pytest.mark.slow),  # that of the end
         pytest.param(selection, "write_table", 1, True, marks=pytest.mark.slow),
         pytest.param(selection, "keep_only", 2, False, marks=pytest.mark.slow),
         pytest.param(selection, "write_weights", 3, True, marks=pytest.mark.slow),  # the output directory's

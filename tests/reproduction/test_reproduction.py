@@ -190,7 +190,26 @@ def test_a_single_model_is_compared_with_a_column_of_the_paper(table6, repositor
 # Tables 7 and 8
 
 
-def test_table_7(repository, workplace):
+@pytest.fixture
+def commands_here(repository, monkeypatch):
+    """Entry scripts run in this process. How they are run in one of their own: test_experiments.py, and table 6."""
+
+    def run_command(command, experiment):
+        result = programs.run_here(*command)
+        assert result.returncode == 0, result.stderr
+        with open(pathlib.Path(experiment.directory, "output.txt"), "a", encoding="utf-8") as log:
+            log.write(result.stdout)
+
+    monkeypatch.chdir(repository)
+    monkeypatch.setattr(experiments, "run_command", run_command)
+
+
+def test_table_7(repository, workplace, commands_here):
+    model = Model("biobert_v1.1", str(workplace / "models/biobert_v1.1"))
+    experiments.run(
+        experiments.plan("chemprot", model, 1, f"{workplace}/data", f"{workplace}/relations/runs", TRAINING),
+        f"{workplace}/data",
+    )
     arguments = ["models", "data", "--output_dir=relations", "--data_sets=chemprot", "--", *TRAINING]
     finish(start(repository, workplace, "table7_re.sh", *arguments))
     report = (workplace / "relations/runs/chemprot/biobert_v1.1/seed1/predict_scores.txt").read_text()
@@ -202,9 +221,8 @@ def test_table_7(repository, workplace):
     assert row[8] == f"{float(found[2]) - 76.46:+.2f}"
 
 
-def test_answers_are_trained_on_squad_then_bioasq_and_scored(repository, workplace, monkeypatch):
+def test_answers_are_trained_on_squad_then_bioasq_and_scored(workplace, commands_here, monkeypatch):
     """What table8_qa.sh runs, with two test batches of the five."""
-    monkeypatch.chdir(repository)
     monkeypatch.setattr(experiments, "BATCHES", (1, 2))
     monkeypatch.setattr(scores, "BATCHES", (1, 2))
     model = Model("biobert_v1.1", str(workplace / "models/biobert_v1.1"))
