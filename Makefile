@@ -16,13 +16,13 @@ demo: $(VENV)/.installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
 
 test: $(VENV)/.installed-test lint
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
 
 coverage: $(VENV)/.installed-test
-	$(BIN)/coverage run --source='$(CURDIR)' --data-file='$(CURDIR)/.coverage' -m pytest -n auto --dist loadfile
+	$(BIN)/coverage run --source='$(CURDIR)' --data-file='$(CURDIR)/.coverage' -m pytest -n auto --dist loadfile --no-loadscope-reorder
 	$(BIN)/coverage combine
 	$(BIN)/coverage report
 

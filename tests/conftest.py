@@ -19,6 +19,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 REPOSITORY = programs.REPOSITORY
 
 
+def pytest_collection_modifyitems(items):
+    """Files that take long come first, so that all processes of pytest-xdist end at about the same time."""
+    slow_first = ("reproduction", "modeling", "programs")
+    folders = [*slow_first, *sorted({item.path.parent.name for item in items} - set(slow_first))]
+    items.sort(key=lambda item: folders.index(item.path.parent.name))
+
+
 def pytest_collection_finish():
     """Where tests use TensorFlow: before its first operation, eight devices on which to train as on as many GPUs."""
     if "tensorflow" in sys.modules:
@@ -107,10 +114,22 @@ def make_once(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=["core", "shared"])
-def golden(request, make_once):
+def golden(request):
     """The folder of what the original code computed: the core that is in tests/golden, and all of ../shared/golden."""
     if request.param == "shared":
         return request.getfixturevalue("shared") / "golden"
+    return request.getfixturevalue("golden_core")
+
+
+@pytest.fixture(scope="session")
+def golden_core(make_once):
     from tests.golden import unpack  # with TensorFlow, which others do without
 
     return make_once("golden", unpack)
+
+
+@pytest.fixture(scope="session")
+def golden_once(request):
+    """All of it, or the core where that is missing: for what takes long. tests/golden/test_golden.py compares them."""
+    shared = REPOSITORY.parent / "shared/golden"
+    return shared if shared.is_dir() else request.getfixturevalue("golden_core")

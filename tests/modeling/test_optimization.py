@@ -15,8 +15,8 @@ from modeling.training import Trainer, TrainingOptions
 
 
 @pytest.mark.parametrize("xla", [False, True])
-def test_fifty_steps_equal_the_original(golden, tmp_path, xla):
-    trace = golden / "train_trace"
+def test_fifty_steps_equal_the_original(golden_once, tmp_path, xla):
+    trace = golden_once / "train_trace"
     model = PretrainingModel(BertConfig.from_json_file(trace / "bert_config.json"))
     model.build()
     checkpoint.load_weights(model, trace / "init.ckpt")
