@@ -57,16 +57,26 @@ def options(output_dir, **changes):
     )
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The output directory of an unbroken training, and its losses."""
+    directory = tmp_path_factory.mktemp("finished")
+    return directory, train(new_model(), loss_fn, count_examples, batches, options(directory))[1]
+
+
 @pytest.mark.parametrize("xla", [False, True])
-def test_a_killed_run_goes_on_exactly(tmp_path, xla):
-    _, unbroken = train(new_model(), loss_fn, count_examples, batches, options(tmp_path / "unbroken", xla=xla))
+def test_a_killed_run_goes_on_exactly(finished, tmp_path, xla):
+    directory, unbroken = finished
+    if xla:
+        directory = tmp_path / "unbroken"
+        _, unbroken = train(new_model(), loss_fn, count_examples, batches, options(directory, xla=True))
     until_killed = functools.partial(batches, end=8)
     with pytest.raises(tf.errors.FailedPreconditionError):
         train(new_model(), loss_fn, count_examples, until_killed, options(tmp_path / "killed", xla=xla))
     _, resumed = train(new_model(), loss_fn, count_examples, batches, options(tmp_path / "killed", xla=xla))
     assert len(unbroken) == 12
     assert resumed == unbroken[5:]
-    ours, theirs = (tf.train.load_checkpoint(str(tmp_path / name)) for name in ("killed", "unbroken"))
+    ours, theirs = (tf.train.load_checkpoint(str(name)) for name in (tmp_path / "killed", directory))
     assert ours.get_tensor("global_step") == 12
     for name in theirs.get_variable_to_shape_map():
         np.testing.assert_array_equal(ours.get_tensor(name), theirs.get_tensor(name), err_msg=name)
@@ -77,11 +87,11 @@ def test_the_loss_falls(tmp_path):
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
 
-def test_a_finished_run_is_not_run_again(tmp_path):
-    train(new_model(), loss_fn, count_examples, batches, options(tmp_path))
+def test_a_finished_run_is_not_run_again(finished):
+    directory, _ = finished
     model = new_model()
-    assert train(model, loss_fn, count_examples, batches, options(tmp_path, num_train_steps=6)) == (12, [])
-    saved = tf.train.load_checkpoint(str(tmp_path))
+    assert train(model, loss_fn, count_examples, batches, options(directory, num_train_steps=6)) == (12, [])
+    saved = tf.train.load_checkpoint(str(directory))
     np.testing.assert_array_equal(model.output_bias.numpy(), saved.get_tensor("output_bias"))
 
 
@@ -95,11 +105,11 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_pa
     assert checkpoint.newest(tmp_path).endswith("model.ckpt-5")
 
 
-def test_an_output_directory_of_another_model_is_refused(tmp_path):
-    train(new_model(), loss_fn, count_examples, batches, options(tmp_path))
+def test_an_output_directory_of_another_model_is_refused(finished):
+    directory, _ = finished
     with pytest.raises(InputError, match=r"has shape .* the model needs .*another model.*--output_dir"):
-        train(new_model(hidden_size=4), loss_fn, count_examples, batches, options(tmp_path))
-    assert checkpoint.newest(tmp_path).endswith("model.ckpt-12")
+        train(new_model(hidden_size=4), loss_fn, count_examples, batches, options(directory))
+    assert checkpoint.newest(directory).endswith("model.ckpt-12")
 
 
 def scalars(directory):
@@ -132,15 +142,14 @@ def test_evaluates_at_steps_when_the_checkpoints_before_are_on_disk_and_that_of_
     }
 
 
-def test_evaluation_changes_nothing_in_the_training(tmp_path):
+def test_evaluation_changes_nothing_in_the_training(finished, tmp_path):
     model = new_model()
 
     def evaluate(_):
         return {"f1": float(tf.reduce_sum(model(next(iter(batches(0, 4, 0, 1)))))[()])}
 
-    _, with_it = train(model, loss_fn, count_examples, batches, options(tmp_path / "a", evaluate_at={3, 7}), evaluate)
-    _, without = train(new_model(), loss_fn, count_examples, batches, options(tmp_path / "b"))
-    assert with_it == without
+    _, with_it = train(model, loss_fn, count_examples, batches, options(tmp_path, evaluate_at={3, 7}), evaluate)
+    assert with_it == finished[1]
 
 
 def test_a_run_that_is_told_to_stop_evaluates_that_step_first(tmp_path):
@@ -173,7 +182,6 @@ def test_a_run_that_fails_in_an_evaluation_evaluates_again(tmp_path):
     assert found == [4, 8, 10, 8, 10]  # from the checkpoint of step 5
 
 
-def test_tensorboard_scalars_are_written(tmp_path):
-    train(new_model(), loss_fn, count_examples, batches, options(tmp_path))
+def test_tensorboard_scalars_are_written(finished):
     names = ("loss", "learning_rate", "global_norm", "tokens_per_second")
-    assert scalars(tmp_path) == {(name, step) for name in names for step in (10, 12)}
+    assert scalars(finished[0]) == {(name, step) for name in names for step in (10, 12)}
