@@ -80,15 +80,21 @@ class AdamWeightDecay:
         for gradient, variable, moment, velocity, decay in zip(
             gradients, self.variables, self.moments, self.velocities, self.decays, strict=True
         ):
-            variable, moment, velocity = local(variable.value), local(moment), local(velocity)
-            gradient = gradient * scale
-            next_moment = BETA_1 * moment + (1.0 - BETA_1) * gradient
-            next_velocity = BETA_2 * velocity + (1.0 - BETA_2) * tf.square(gradient)
-            update = next_moment / (tf.sqrt(next_velocity) + EPSILON) + decay * variable
-            variable.assign(tf.where(is_finite, variable - learning_rate * update, variable))
-            moment.assign(tf.where(is_finite, next_moment, moment))
-            velocity.assign(tf.where(is_finite, next_velocity, velocity))
+            variables = local(variable.value), local(moment), local(velocity)
+            _update(*variables, gradient, scale, learning_rate, tf.constant(decay), is_finite)
         return global_norm
+
+
+@tf.function(jit_compile=True)
+def _update(variable, moment, velocity, gradient, scale, learning_rate, decay, is_finite):
+    """Updates a variable and its slots. Compiled, it passes over memory once; it is so once for each shape."""
+    gradient = gradient * scale
+    next_moment = BETA_1 * moment + (1.0 - BETA_1) * gradient
+    next_velocity = BETA_2 * velocity + (1.0 - BETA_2) * tf.square(gradient)
+    update = next_moment / (tf.sqrt(next_velocity) + EPSILON) + decay * variable
+    variable.assign(tf.where(is_finite, variable - learning_rate * update, variable))
+    moment.assign(tf.where(is_finite, next_moment, moment))
+    velocity.assign(tf.where(is_finite, next_velocity, velocity))
 
 
 class LossScale:

@@ -199,9 +199,7 @@ class Trainer:
         rate = learning_rate_at(
             finished_steps, options.learning_rate, options.num_train_steps, options.num_warmup_steps
         )
-        # The update is a few operations on every weight: compiled, it passes over memory once.
-        update = tf.function(self.optimizer.apply, jit_compile=True)
-        global_norm = update(gradients, rate, loss_scale)
+        global_norm = self.optimizer.apply(gradients, rate, loss_scale)
         scalars |= {"learning_rate": rate, "global_norm": global_norm}
         if self.loss_scale:
             scalars["loss_scale"] = loss_scale
