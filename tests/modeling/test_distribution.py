@@ -164,7 +164,14 @@ def full_precision(tmp_path_factory):
     return run(tmp_path_factory.mktemp("full"), **LONG)[0]
 
 
-@pytest.mark.parametrize(("precision", "devices", "xla"), [("mixed_float16", 2, True), ("mixed_bfloat16", 1, False)])
+@pytest.mark.parametrize(
+    ("precision", "devices", "xla"),
+    [
+        ("mixed_float16", 1, False),
+        ("mixed_bfloat16", 1, False),
+        pytest.param("mixed_float16", 2, True, marks=pytest.mark.slow),
+    ],
+)
 def test_half_precision_trains_as_well(full_precision, tmp_path, precision, devices, xla):
     expected, strategy = full_precision, mirrored(devices) if devices > 1 else None
     losses, copies = run(tmp_path, strategy, precision, xla=xla, **LONG)

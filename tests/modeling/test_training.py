@@ -64,7 +64,7 @@ def finished(tmp_path_factory):
     return directory, train(new_model(), loss_fn, count_examples, batches, options(directory))[1]
 
 
-@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("xla", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_exactly(finished, tmp_path, xla):
     directory, unbroken = finished
     if xla:
