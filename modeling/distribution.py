@@ -154,8 +154,10 @@ def local(variable):
     """The copy of a variable on the device of the current replica."""
     context = tf.distribute.get_replica_context()
     copies = context.strategy.experimental_local_results(variable)
-    if isinstance(context.strategy, tf.distribute.TPUStrategy) or len(copies) == 1:
+    if isinstance(context.strategy, tf.distribute.TPUStrategy):
         return variable
+    if len(copies) == 1:
+        return copies[0]
     # Replicas are numbered over all workers, each of which has as many.
     return copies[int(tf.get_static_value(context.replica_id_in_sync_group)) % len(copies)]
 

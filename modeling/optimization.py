@@ -77,11 +77,15 @@ class AdamWeightDecay:
         global_norm = tf.linalg.global_norm(gradients) / loss_scale
         is_finite = tf.math.is_finite(global_norm)
         scale = CLIP_NORM / tf.maximum(global_norm, CLIP_NORM) / loss_scale
+        # On a TPU the whole step is compiled, and variables are no local copies, as which a function can take them.
+        update = (
+            _update.python_function if isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy) else _update
+        )
         for gradient, variable, moment, velocity, decay in zip(
             gradients, self.variables, self.moments, self.velocities, self.decays, strict=True
         ):
             variables = local(variable.value), local(moment), local(velocity)
-            _update(*variables, gradient, scale, learning_rate, tf.constant(decay), is_finite)
+            update(*variables, gradient, scale, learning_rate, tf.constant(decay), is_finite)
         return global_norm
 
 

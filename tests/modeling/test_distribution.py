@@ -108,6 +108,14 @@ def test_devices_and_parts_of_a_batch_train_like_one_device(one_device, tmp_path
     assert losses[-1] < losses[0] - 0.1
 
 
+def test_a_strategy_of_one_device_trains_like_none(one_device, tmp_path):
+    losses, weights = run(tmp_path, mirrored(1))
+    _, expected_losses, expected_weights = one_device
+    np.testing.assert_allclose(losses, expected_losses, atol=1e-5, rtol=0)
+    for name, (expected,) in expected_weights.items():
+        np.testing.assert_allclose(weights[name][0], expected, atol=1e-5, rtol=0, err_msg=name)
+
+
 def overflowing(replica, at_step):
     """A loss that is infinite on one replica in one step."""
 
