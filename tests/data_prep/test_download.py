@@ -17,7 +17,7 @@ from data_prep.download import check_arguments, obtain
 from data_prep.fetching import is_web_address
 from data_prep.published import CATALOGUE, DATA, MODELS, File, Registration, Release
 from tests.data_prep.test_archives import make_archive, tree
-from tests.helpers.file_server import ranged, serving, stalling, whole
+from tests.helpers.file_server import ranged, stalling, whole
 
 TSV = b"p53\tB\nfell\tO\n\n"
 NER_SETS = "BC2GM BC4CHEMD BC5CDR-chem BC5CDR-disease JNLPBA NCBI-disease linnaeus s800".split()
@@ -29,13 +29,6 @@ LARGE = {
     "bio_bert_large_1000k.ckpt.index": b"index",
     "bio_bert_large_1000k.ckpt.data-00000-of-00001": b"weights",
 }
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture

@@ -8,18 +8,11 @@ import pytest
 
 from common.errors import InputError
 from data_prep.fetching import fetch, is_web_address
-from tests.helpers.file_server import ranged, serving, status, whole, without_length
+from tests.helpers.file_server import ranged, status, whole, without_length
 
 BODY = random.Random(1).randbytes(50_000)
 OTHER = random.Random(2).randbytes(60_000)
 NOW = (0, 0, 0)  # three more attempts, at once
-
-
-@pytest.fixture
-def server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving() as running:
-        yield running
 
 
 @pytest.fixture

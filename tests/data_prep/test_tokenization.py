@@ -12,17 +12,8 @@ from common.errors import InputError
 from data_prep import tokenization
 from data_prep.fast_tokenization import FastTokenizer
 from data_prep.tokenization import BasicTokenizer, FullTokenizer, WordpieceTokenizer
+from tests.helpers.vocabularies import CASED, COLUMNS
 
-CASED = "data/vocab/bert-base-cased-vocab.txt"
-UNCASED = "data/vocab/bert-base-uncased-vocab.txt"
-SMALL = "golden/vocab_small.txt"
-COLUMNS = {
-    "cased_lower0": (CASED, False),
-    "cased_lower1": (CASED, True),
-    "uncased_lower1": (UNCASED, True),
-    "small_lower0": (SMALL, False),
-    "small_lower1": (SMALL, True),
-}
 # The core of the recorded strings is for the one vocabulary that comes with it.
 golden_columns = pytest.mark.parametrize(
     ("golden", "column"),

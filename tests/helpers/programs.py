@@ -70,6 +70,16 @@ def run_here(*arguments, input="", cwd=REPOSITORY, env=None, errors="strict"):
     return Finished(status, *output)
 
 
+def check_error(result, *parts):
+    """A program has ended with status 1 and, after any log lines, one line of error with these parts; no traceback."""
+    assert result.returncode == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    line = result.stderr.strip().splitlines()[-1]
+    assert line.startswith("error: ")
+    for part in parts:
+        assert str(part) in line
+
+
 @contextlib.contextmanager
 def flags_of(script):
     """Yields the flags that a script, a module, defines: a `FlagValues` of its own, not parsed."""

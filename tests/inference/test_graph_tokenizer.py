@@ -10,17 +10,8 @@ from hypothesis import strategies as st
 
 from data_prep.tokenization import FullTokenizer
 from inference.graph.tokenizer import GraphTokenizer
+from tests.helpers.vocabularies import COLUMNS
 
-CASED = "data/vocab/bert-base-cased-vocab.txt"
-UNCASED = "data/vocab/bert-base-uncased-vocab.txt"
-SMALL = "golden/vocab_small.txt"
-COLUMNS = {
-    "cased_lower0": (CASED, False),
-    "cased_lower1": (CASED, True),
-    "uncased_lower1": (UNCASED, True),
-    "small_lower0": (SMALL, False),
-    "small_lower1": (SMALL, True),
-}
 PIECES = (
     "[PAD] [UNK] [CLS] [SEP] [MASK] want ##want ##ed wa un runn ##ing , low ##s a b e i ab ##c α σ ς ##σ ##ς".split()
 )

@@ -6,6 +6,8 @@ import resource
 
 import pytest
 
+from tests.helpers.programs import check_error
+
 
 @pytest.fixture
 def data(repository, tmp_path):
@@ -35,64 +37,54 @@ def ner(repository, sample_model, data, tmp_path, run_script):
     return run
 
 
-def check_fails(result, *parts):
-    """One line on standard error after any log lines, exit status 1."""
-    assert result.returncode == 1, result.stderr
-    assert "Traceback" not in result.stderr
-    line = result.stderr.strip().splitlines()[-1]
-    assert line.startswith("error: ")
-    for part in parts:
-        assert str(part) in line
-
-
 def test_a_missing_file(ner, data):
     (data / "test.tsv").unlink()
-    check_fails(ner(), data / "test.tsv", "cannot be read")
+    check_error(ner(), data / "test.tsv", "cannot be read")
 
 
 def test_an_empty_file(ner, data):
     (data / "devel.tsv").write_text("")
-    check_fails(ner(), data / "devel.tsv", "no sentence")
+    check_error(ner(), data / "devel.tsv", "no sentence")
 
 
 def test_a_row_without_a_label(ner, data):
     with open(data / "train_dev.tsv", "a") as file:
         file.write("\nword\n")
-    check_fails(ner(), f"{data}/train_dev.tsv, line ", "no label in 'word'; expected word, tab, label")
+    check_error(ner(), f"{data}/train_dev.tsv, line ", "no label in 'word'; expected word, tab, label")
 
 
 def test_an_unknown_label(ner, data):
     (data / "test.tsv").write_text("a\tO\nb\tB-Gene\n")
-    check_fails(ner(), f"{data}/test.tsv, line 2: unknown label 'B-Gene'; expected one of B, I, O")
+    check_error(ner(), f"{data}/test.tsv, line 2: unknown label 'B-Gene'; expected one of B, I, O")
 
 
 def test_invalid_utf8(ner, data):
     (data / "devel.tsv").write_bytes(b"a\tO\n\xe9\tO\n")
-    check_fails(ner(), f"{data}/devel.tsv, line 2: invalid UTF-8")
+    check_error(ner(), f"{data}/devel.tsv, line 2: invalid UTF-8")
 
 
 def test_a_vocabulary_that_does_not_fit(ner, repository, tmp_path):
     pieces = (repository / "samples/vocab.txt").read_text().splitlines()
     (tmp_path / "vocab.txt").write_text("\n".join(pieces[:-1]) + "\n")
     expected = f"{len(pieces) - 1} pieces, but the model's vocab_size is {len(pieces)}"
-    check_fails(ner(f"vocab_file={tmp_path}/vocab.txt"), f"{tmp_path}/vocab.txt: {expected}")
+    check_error(ner(f"vocab_file={tmp_path}/vocab.txt"), f"{tmp_path}/vocab.txt: {expected}")
 
 
 def test_a_sequence_length_over_the_model_s(ner):
-    check_fails(ner("max_seq_length=513"), "--max_seq_length=513", "at most 512")
+    check_error(ner("max_seq_length=513"), "--max_seq_length=513", "at most 512")
 
 
 def test_an_unwritable_output_directory(ner, tmp_path):
     (tmp_path / "file").write_text("")
-    check_fails(ner(f"output_dir={tmp_path}/file/output"), f"{tmp_path}/file/output: cannot write output there")
+    check_error(ner(f"output_dir={tmp_path}/file/output"), f"{tmp_path}/file/output: cannot write output there")
 
 
 def test_tpus(ner):
-    check_fails(ner("use_tpu=true"), "--use_tpu=true")
+    check_error(ner("use_tpu=true"), "--use_tpu=true")
 
 
 def test_no_checkpoint_to_predict_with(ner, tmp_path):
-    check_fails(ner("do_train=false"), f"{tmp_path}/output: no checkpoint there and no --init_checkpoint")
+    check_error(ner("do_train=false"), f"{tmp_path}/output: no checkpoint there and no --init_checkpoint")
 
 
 def test_an_output_directory_with_another_model(ner, trained_ner, tmp_path):
@@ -101,19 +93,19 @@ def test_an_output_directory_with_another_model(ner, trained_ner, tmp_path):
     config = json.loads((output / "bert_config.json").read_text())
     (tmp_path / "other.json").write_text(json.dumps(config | {"intermediate_size": 96}))
     result = ner(f"data_dir={trained_ner.data}", f"bert_config_file={tmp_path}/other.json", "num_train_epochs=9")
-    check_fails(result, "bert/encoder/layer_0/intermediate/dense/", "another model", "--output_dir")
+    check_error(result, "bert/encoder/layer_0/intermediate/dense/", "another model", "--output_dir")
     assert {path.name: path.read_bytes() for path in output.glob("model.ckpt*")} == written
 
 
 def test_an_output_directory_with_a_model_for_other_labels(ner, trained_ner, tmp_path):
     trained_ner.copy(tmp_path / "output")
     expected = "a model for the labels [PAD], B-Disease, I-Disease, O, X, [CLS], [SEP], not [PAD], B, I, O, X"
-    check_fails(ner(), expected)
+    check_error(ner(), expected)
 
 
 def test_too_little_data_for_a_step(ner, data):
     (data / "train_dev.tsv").write_text("a\tB\nb\tO\n")
-    check_fails(ner(), "1 examples, 1 records with text in them, make no step of 32; expected more data")
+    check_error(ner(), "1 examples, 1 records with text in them, make no step of 32; expected more data")
 
 
 def test_a_full_disk(ner, trained_ner, run_process, tmp_path):
@@ -126,8 +118,8 @@ def test_a_full_disk(ner, trained_ner, run_process, tmp_path):
         data = f"data_dir={trained_ner.data}"
         return ner(data, "num_train_epochs=9", "learning_rate=1e-2", run=run_process, preexec_fn=lower_limit)
 
-    check_fails(run(20_000), f"{output}/train.tf_record", "cannot be written")
-    check_fails(run(500_000), f"{output}/model.ckpt-", "cannot be written")
+    check_error(run(20_000), f"{output}/train.tf_record", "cannot be written")
+    check_error(run(500_000), f"{output}/model.ckpt-", "cannot be written")
     for name, content in before.items():
         assert (output / name).read_bytes() == content
     assert not [path for path in output.iterdir() if ".tmp" in path.name]
@@ -145,12 +137,12 @@ def pretraining(run_script, repository, tmp_path, input_file, *arguments):
 
 
 def test_pre_training_on_a_pattern_without_files(run_script, repository, tmp_path):
-    check_fails(pretraining(run_script, repository, tmp_path, "x*.tfrecord"), "x*.tfrecord: no such file")
+    check_error(pretraining(run_script, repository, tmp_path, "x*.tfrecord"), "x*.tfrecord: no such file")
 
 
 def test_pre_training_on_a_foreign_file(run_script, repository, tmp_path):
     (tmp_path / "x.tfrecord").write_text("no TFRecord\n" * 5)
-    check_fails(
+    check_error(
         pretraining(run_script, repository, tmp_path, tmp_path / "x.tfrecord"), "x.tfrecord, record 1: truncated"
     )
 
@@ -158,7 +150,7 @@ def test_pre_training_on_a_foreign_file(run_script, repository, tmp_path):
 def test_pre_training_with_a_configuration_that_lacks_a_key(run_script, repository, tmp_path):
     (tmp_path / "x.json").write_text("{}")
     result = pretraining(run_script, repository, tmp_path, "x", f"--bert_config_file={tmp_path}/x.json")
-    check_fails(result, f"{tmp_path}/x.json: key 'vocab_size' is missing")
+    check_error(result, f"{tmp_path}/x.json: key 'vocab_size' is missing")
 
 
 @pytest.fixture
@@ -178,26 +170,26 @@ def relation_extraction(sample_model, tmp_path, run_script):
 def test_relations_with_an_unknown_label(relation_extraction, tmp_path):
     with open(tmp_path / "train.tsv", "a") as file:
         file.write("sentence\tcpr:3\n")
-    check_fails(relation_extraction(), f"{tmp_path}/train.tsv, line 41: unknown label 'cpr:3'; expected one of 0, 1")
+    check_error(relation_extraction(), f"{tmp_path}/train.tsv, line 41: unknown label 'cpr:3'; expected one of 0, 1")
 
 
 def test_relations_without_training_data(relation_extraction, tmp_path):
     (tmp_path / "train.tsv").write_text("")
-    check_fails(relation_extraction(), f"{tmp_path}/train.tsv: no example")
+    check_error(relation_extraction(), f"{tmp_path}/train.tsv: no example")
 
 
 def test_relations_of_one_label(relation_extraction):
-    check_fails(relation_extraction("--labels=a"), "--labels=a: expected two or more")
+    check_error(relation_extraction("--labels=a"), "--labels=a: expected two or more")
 
 
 def test_a_cross_validation_without_folds(relation_extraction, tmp_path):
-    check_fails(relation_extraction("--cross_validation"), f"{tmp_path}: folds none; expected subdirectories 1, 2, 3")
+    check_error(relation_extraction("--cross_validation"), f"{tmp_path}: folds none; expected subdirectories 1, 2, 3")
 
 
 def test_relations_on_the_model_of_other_labels(relation_extraction, trained_re, tmp_path):
     trained_re.copy(tmp_path / "output")
     result = relation_extraction("--labels=1,0", "--num_train_epochs=2")
-    check_fails(result, "a model for the labels INHIBITOR, ACTIVATOR, false, not 1, 0; use a new --output_dir")
+    check_error(result, "a model for the labels INHIBITOR, ACTIVATOR, false, not 1, 0; use a new --output_dir")
 
 
 @pytest.fixture
@@ -209,17 +201,17 @@ def question_answering(sample_model, tmp_path, run_script):
 
 
 def test_questions_without_a_file(question_answering):
-    check_fails(question_answering("--do_train"), "--do_train without --train_file")
+    check_error(question_answering("--do_train"), "--do_train without --train_file")
 
 
 def test_questions_that_leave_no_room(question_answering):
     result = question_answering("--do_predict", "--predict_file=x", "--max_seq_length=67")
-    check_fails(result, "--max_seq_length=67 leaves no room for a context")
+    check_error(result, "--max_seq_length=67 leaves no room for a context")
 
 
 def test_questions_in_another_layout(question_answering, repository, tmp_path):
     result = question_answering("--do_predict", f"--predict_file={repository}/samples/qa/golden.json")
-    check_fails(result, "golden.json: no key 'data'; expected SQuAD's layout")
+    check_error(result, "golden.json: no key 'data'; expected SQuAD's layout")
 
 
 def test_questions_on_contexts_that_the_tokenizer_empties(question_answering, tmp_path):
@@ -227,11 +219,11 @@ def test_questions_on_contexts_that_the_tokenizer_empties(question_answering, tm
     paragraphs = [{"context": "\u200b", "qas": [{**entry, "id": str(i)}]} for i in range(40)]
     (tmp_path / "x.json").write_text(json.dumps({"data": [{"paragraphs": paragraphs}]}))
     result = question_answering("--do_train", f"--train_file={tmp_path}/x.json")
-    check_fails(result, "40 examples, 0 records with text in them")
+    check_error(result, "40 examples, 0 records with text in them")
 
 
 def test_a_question_twice(question_answering, tmp_path):
     question = {"id": "5118dd1305c10fae750000010_01", "question": "which gene?"}
     (tmp_path / "x.json").write_text(json.dumps({"data": [{"paragraphs": [{"context": "a", "qas": [question] * 2}]}]}))
     result = question_answering("--do_predict", f"--predict_file={tmp_path}/x.json")
-    check_fails(result, f"{tmp_path}/x.json: two questions have the id 5118dd1305c10fae750000010_01")
+    check_error(result, f"{tmp_path}/x.json: two questions have the id 5118dd1305c10fae750000010_01")

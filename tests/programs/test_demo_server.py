@@ -16,6 +16,7 @@ import demo_server
 from common.errors import InputError
 from tests.helpers.browser import open_browser
 from tests.helpers.model_directories import make_model_directory
+from tests.helpers.programs import check_error
 
 PIECES = "[PAD] [UNK] [CLS] [SEP] [MASK] lung cancer in of what ? <".split()
 TEXT = "lung <b>\U0001f600 cancer"
@@ -139,15 +140,6 @@ def test_it_stops_in_order(server):
     assert log.rstrip().endswith("stopped")
     assert "Traceback" not in log
     assert "secret" not in log
-
-
-def check_error(result, *parts):
-    assert result.returncode == 1, result.stderr
-    line = result.stderr.splitlines()[-1]
-    assert line.startswith("error: ")
-    assert "Traceback" not in result.stderr
-    for part in parts:
-        assert str(part) in line
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from inference import outputs
 from inference.annotator import name_models
 from tests.helpers import programs
 from tests.helpers.model_directories import make_model_directory
+from tests.helpers.programs import check_error
 
 LABELS = ["[PAD]", "O", "X", "B", "[CLS]", "[SEP]", "I"]
 TEXT = "Mutations of BRCA1 cause breast cancer.\r\n\r\nAspirin inhibits COX2 in \U0001f42d mice.\n"
@@ -50,14 +51,6 @@ def run(models, run_script):
 
 def lines_of(text):
     return [json.loads(line) for line in text.splitlines()]
-
-
-def check_error(result, *parts):
-    assert result.returncode == 1, result.stderr
-    line = result.stderr.strip().splitlines()[-1]
-    assert line.startswith("error: ")
-    for part in parts:
-        assert str(part) in line
 
 
 def test_standard_input_to_standard_output(models, run_process):
