@@ -15,13 +15,12 @@ from common import flags as shared_flags
 from common.errors import InputError
 from data_prep import label_map, records
 from data_prep.tokenization import FullTokenizer, validate_case_matches_checkpoint
-from modeling import checkpoint, distribution, losses
+from modeling import checkpoint, distribution, losses, unpadding
 from modeling.config import BertConfig
 from modeling.heads import NEVER
 from modeling.training import TrainingOptions, length_multiple, run_batches, train, use_xla
 
-TRAINING_WINDOW = 16  # batches formed together from records of similar length
-PREDICTION_WINDOW = 256
+PREDICTION_WINDOW = 256  # batches formed together, of records sorted by length
 HEAD = ("output_",)  # of labels
 BEGINNING_FILE = "initial_weights.json"  # of a training, in its output directory
 
@@ -45,7 +44,7 @@ def set_up(values):
 
 
 def padded_length(values):
-    """The length of every batch where the flags ask for one, else None."""
+    """The length of every batch where padding is to count, as in the original, else None."""
     return values.max_seq_length if values.pad_to_max_seq_length else None
 
 
@@ -97,6 +96,7 @@ def fine_tune(
     output_dir,
     values,
     new_weights,
+    pad_to=None,
     num_train_epochs=None,
     evaluate_at=(),
     evaluate=None,
@@ -111,6 +111,7 @@ def fine_tune(
       output_dir: of checkpoints.
       values: the flags.
       new_weights: prefixes of the variables that the initial checkpoint may lack, those of the head.
+      pad_to: length of every batch where padding counts in the loss; None: it is not computed.
       num_train_epochs: in place of the flag.
       evaluate_at: steps after which to evaluate.
       evaluate: as for `modeling.training.train`.
@@ -134,12 +135,11 @@ def fine_tune(
         num_train_steps=num_train_steps,
         num_warmup_steps=int(num_train_steps * values.warmup_proportion),
         xla=use_xla(values.xla),
+        unpad=pad_to is None,
         evaluate_at=evaluate_at,
         **shared_flags.training_values(values),
     )
-    padding = records.Padding(
-        padded_length(values), length_multiple(options.xla), values.max_seq_length, TRAINING_WINDOW
-    )
+    padding = records.Padding(pad_to, length_multiple(options.xla), values.max_seq_length)
 
     def make_batches(start, batch_size, worker, num_workers):
         share = records.Share(worker, num_workers)
@@ -213,19 +213,24 @@ def check_beginning(model, loaded, output_dir, init_checkpoint, seed):
             )
 
 
-def run_on_records(function, data, batch_size, pad_to, title):
+def run_on_records(function, data, batch_size, title, pad_to=None, in_order=False):
     """Applies a function to all records, in batches of similar length.
 
     Args:
       function: from a batch to a dict of tensors. A batch has each record's `index` in the file.
       data: a `records.RecordFile`.
       batch_size: int.
-      pad_to: length of every batch; None: that of the longest sequence in it.
       title: what the progress bar says.
+      pad_to: length of every batch, with padding computed; None: that of the longest sequence in it, without.
+      in_order: batches are of records in the order of the file.
 
     Returns:
       An iterator over the dicts, as arrays.
     """
-    padding = records.Padding(pad_to, window=PREDICTION_WINDOW)
-    batches = records.evaluation_batches([data.path], data.features, batch_size, padding)
-    return run_batches(function, batches, title, math.ceil(data.count / batch_size))
+    window = 1 if in_order else PREDICTION_WINDOW
+    batches = records.evaluation_batches([data.path], data.features, batch_size, records.Padding(pad_to), window)
+
+    def run(batch):
+        return function(batch if pad_to else unpadding.add_positions(batch))
+
+    return run_batches(run, batches, title, math.ceil(data.count / batch_size))

@@ -173,7 +173,7 @@ def train(new_model, sentences, encoding, output_dir, values, num_train_epochs=N
     data = prepare(sentences, "train", encoding, output_dir).data
     model, loss_fn = new_model(), token_loss_fn(encoding)
     return model, fine_tuning.fine_tune(
-        model, loss_fn, data, data.count, output_dir, values, NEW_WEIGHTS, num_train_epochs
+        model, loss_fn, data, data.count, output_dir, values, NEW_WEIGHTS, encoding.pad_to, num_train_epochs
     )
 
 
@@ -220,7 +220,9 @@ def select_epoch(new_model, training, encoding, directory, values):
         return scores
 
     fine_tuning.fine_tune(
-        model, loss_fn, data, data.count, directory, values, NEW_WEIGHTS, evaluate_at=ends, evaluate=score
+        *(model, loss_fn, data, data.count, directory, values, NEW_WEIGHTS, encoding.pad_to),
+        evaluate_at=ends,
+        evaluate=score,
     )
     distribution.leave_to_chief()
     checkpoint.load_weights(model, selected.finish())
@@ -328,7 +330,7 @@ def predict(label_batch, split, name, encoding, batch_size):
     predictions = [None] * len(split.windows)
     confusion = np.zeros([len(encoding.labels)] * 2, np.int64)
     losses_of_batches = []
-    for result in fine_tuning.run_on_records(label_batch, split.data, batch_size, encoding.pad_to, name):
+    for result in fine_tuning.run_on_records(label_batch, split.data, batch_size, name, encoding.pad_to):
         for index, length, predicted in zip(result["index"], result["length"], result["predicted"], strict=True):
             predictions[index] = predicted[:length]
         padding_counted = (result["weights"] > 0) & (result["input_mask"] == 0)

@@ -25,7 +25,7 @@ from absl import flags
 from common import errors, files
 from common import flags as shared_flags
 from data_prep import manifest, records
-from modeling import checkpoint, distribution, flops, losses
+from modeling import checkpoint, distribution, flops, losses, unpadding
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel
 from modeling.training import TrainingOptions, run_batches, train, use_xla
@@ -118,6 +118,7 @@ def count_masked(features):
 
 def pretraining_loss(model, features, dropout_seed, totals):
     """The sum of both losses, each of them, and the accuracies."""
+    features = unpadding.list_masked(features)
     masked_lm_logits, next_sentence_logits = model(features, dropout_seed=dropout_seed)
     ids, weights = features["masked_lm_ids"], features["masked_lm_weights"]
     labels, examples = features["next_sentence_labels"][:, 0], totals["examples"]
@@ -166,6 +167,7 @@ def evaluate(model, input_files, features, batch_size, max_eval_steps):
     batches = records.evaluation_batches(input_files, features, batch_size, repeat=True).take(max_eval_steps)
 
     def sums(batch):
+        batch = unpadding.list_masked(unpadding.add_positions(batch))
         ids, weights = batch["masked_lm_ids"], batch["masked_lm_weights"]
         labels = batch["next_sentence_labels"][:, 0]
         masked_lm_logits, next_sentence_logits = model(batch)

@@ -88,7 +88,7 @@ def main(_):
 
     model = SequenceClassifier(config, len(questions.YES_NO)) if yes_no else SpanClassifier(config)
     model.build()
-    pad_to = fine_tuning.padded_length(FLAGS)
+    pad_to = None if yes_no else fine_tuning.padded_length(FLAGS)
     if yes_no:
         fine_tuning.check_labels(
             list(questions.YES_NO), FLAGS.output_dir, None if FLAGS.do_train else FLAGS.init_checkpoint
@@ -101,14 +101,14 @@ def main(_):
         data, _ = write_records(train_examples, "train", encoder, FLAGS.output_dir, keep_encodings=False)
         loss_fn = yes_no_loss if yes_no else span_loss_fn(padding_counts=pad_to is not None)
         # As in the original, an epoch is counted in questions, though a long context makes several records.
-        fine_tuning.fine_tune(model, loss_fn, data, len(train_examples), FLAGS.output_dir, FLAGS, NEW_WEIGHTS)
+        fine_tuning.fine_tune(model, loss_fn, data, len(train_examples), FLAGS.output_dir, FLAGS, NEW_WEIGHTS, pad_to)
         distribution.leave_to_chief()
     else:
         checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
     if FLAGS.do_predict:
         data, encodings = write_records(predict_examples, "eval", encoder, FLAGS.output_dir)
         if yes_no:
-            predict_yes_no(model, data, predict_examples, encodings, FLAGS.predict_batch_size, pad_to, FLAGS.output_dir)
+            predict_yes_no(model, data, predict_examples, encodings, FLAGS.predict_batch_size, FLAGS.output_dir)
         else:
             logits = span_logits(model, data, FLAGS.predict_batch_size, pad_to)
             options = answers.Options(
@@ -204,7 +204,7 @@ def span_logits(model, data, batch_size, pad_to):
         return {"index": features["index"], "length": length, "start": start, "end": end}
 
     logits = [None] * data.count
-    for result in fine_tuning.run_on_records(score_batch, data, batch_size, pad_to, "predict"):
+    for result in fine_tuning.run_on_records(score_batch, data, batch_size, "predict", pad_to):
         for index, length, start, end in zip(*(result[x] for x in ("index", "length", "start", "end")), strict=True):
             kept = slice(pad_to or length)
             logits[index] = start[kept], end[kept]
@@ -236,14 +236,14 @@ def write_answers(examples, encodings, logits, options, do_lower_case, list_thre
     logging.info("%s: answers to %d questions", os.path.join(output_dir, "predictions.json"), len(examples))
 
 
-def predict_yes_no(model, data, examples, encodings, batch_size, pad_to, output_dir):
+def predict_yes_no(model, data, examples, encodings, batch_size, output_dir):
     """Writes `predictions.json` and `nbest_predictions.json`, with the mean probability over a question's windows."""
 
     def classify_batch(features):
         return {"index": features["index"], "probabilities": tf.nn.softmax(model(features))}
 
     rows = np.zeros([data.count, len(questions.YES_NO)])
-    for result in fine_tuning.run_on_records(classify_batch, data, batch_size, pad_to, "predict"):
+    for result in fine_tuning.run_on_records(classify_batch, data, batch_size, "predict"):
         rows[result["index"]] = result["probabilities"]
     predictions, n_best_lists, end = {}, {}, 0
     for example, encoding in zip(examples, encodings, strict=True):

@@ -184,13 +184,12 @@ def run(model, splits, task, tokenizer, output_dir, values):
             return None
     else:
         global_step = checkpoint.load_trained(model, output_dir, values.init_checkpoint)
-    pad_to = fine_tuning.padded_length(values)
     if "eval" in splits:
-        probabilities, metrics = classify(model, write("eval"), values.eval_batch_size, pad_to, "eval")
+        probabilities, metrics = classify(model, write("eval"), values.eval_batch_size, "eval", in_order=True)
         write_evaluation(splits["eval"], probabilities, {**metrics, "global_step": global_step}, task, output_dir)
     if "predict" not in splits:
         return None
-    probabilities, _ = classify(model, write("predict"), values.predict_batch_size, pad_to, "predict")
+    probabilities, _ = classify(model, write("predict"), values.predict_batch_size, "predict")
     return write_predictions(splits["predict"], probabilities, task, output_dir)
 
 
@@ -200,10 +199,10 @@ def relation_loss(model, features, dropout_seed, totals):
     return losses.sequence_loss(logits, features["label_ids"][:, 0], totals["examples"]), {}
 
 
-def classify(model, data, batch_size, pad_to, title):
+def classify(model, data, batch_size, title, in_order=False):
     """Class probabilities [examples, L], and the original's metrics.
 
-    `eval_loss` is the mean over the examples, `loss` that over the batches.
+    `eval_loss` is the mean over the examples, `loss` that over the batches: the original's if they are `in_order`.
     """
 
     def classify_batch(features):
@@ -218,7 +217,7 @@ def classify(model, data, batch_size, pad_to, title):
 
     probabilities = [None] * data.count
     example_losses, batch_losses, hits = [], [], 0
-    for result in fine_tuning.run_on_records(classify_batch, data, batch_size, pad_to, title):
+    for result in fine_tuning.run_on_records(classify_batch, data, batch_size, title, in_order=in_order):
         for index, row in zip(result["index"], result["probabilities"], strict=True):
             probabilities[index] = row
         example_losses.extend(result["losses"])

@@ -46,9 +46,8 @@ SECONDS_A_DAY = 24 * 60 * 60
 def counted_products(config, seq_length, predictions, training):
     """The operations of the matrix products on one sequence, as TensorFlow counts them in the graph, an int.
 
-    Of a batch of products whose first operand is transposed, TensorFlow 2.21 takes the wrong dimension for the one that
-    is summed over. Here that is the gradient of the segment embeddings: 2 * (sequence length - segments) * segments *
-    hidden size operations are missing.
+    The one-hot rows that pick the segment embeddings need no gradient; `modeling.flops` counts it as it does of every
+    product: 2 * sequence length * segments * hidden size operations.
     """
     model = PretrainingModel(config)
     model.build()

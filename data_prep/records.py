@@ -123,7 +123,6 @@ class Padding:
     pad_to: int | None = None  # every batch to this length; None: to the longest of the batch
     multiple_of: int = 1  # and up to a multiple, so that few shapes occur,
     longest: int | None = None  # but not beyond what the model takes
-    window: int = 1  # batches that are formed together, of sequences of similar length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,18 +173,9 @@ def training_batches(data, batch_size, seed, start=0, padding=None, share=None):
 
     # Shuffling takes the global seed into account as well; where that is 0, it cannot take a tensor as its own.
     tf.random.set_seed(seed + 1)
-    window_size = batch_size * padding.window
-    windows_before, rest = divmod(start, window_size)
-    first_epoch, records_before = divmod(start - rest, share_size) if start else (0, 0)
+    first_epoch, records_before = divmod(start, share_size) if start else (0, 0)
     records = tf.data.Dataset.counter(first_epoch).flat_map(epoch).skip(records_before)
-    windows = records.batch(window_size).enumerate(windows_before)
-
-    def split(number, serialized):
-        # Sorted by length inside a window, its batches must not come shortest first.
-        order = tf.random.experimental.stateless_shuffle(tf.range(padding.window), seed=[seed, number])
-        return _batches(_parse(serialized, features), batch_size, order, padding)
-
-    batches = windows.flat_map(split).skip(rest // batch_size)
+    batches = records.batch(batch_size).map(lambda serialized: _pad(_parse(serialized, features), padding))
     return batches.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
 
 
@@ -203,11 +193,13 @@ def _stretches(counts, share, share_size):
     return skip, end - skip
 
 
-def evaluation_batches(files, features, batch_size, padding=None, repeat=False):
+def evaluation_batches(files, features, batch_size, padding=None, window=1, repeat=False):
     """Batches in the order of the files, or of similar length within each window.
 
     Args:
-      files, features, batch_size, padding: as for `training_batches`.
+      files: paths.
+      features, batch_size, padding: as for `training_batches`.
+      window: batches that are formed together, of sequences sorted by length.
       repeat: start again at the end and leave no smaller last batch.
 
     Returns:
@@ -221,10 +213,14 @@ def evaluation_batches(files, features, batch_size, padding=None, repeat=False):
 
     def split(index, serialized):
         parsed = {**_parse(serialized, features), "index": index}
-        order = tf.range((tf.size(index) + batch_size - 1) // batch_size)
-        return _batches(parsed, batch_size, order, padding)
+        order = tf.range(tf.size(index))
+        if window > 1:
+            lengths = next(x.row_lengths() for x in parsed.values() if isinstance(x, tf.RaggedTensor))
+            order = tf.argsort(lengths, stable=True)
+        batches = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
+        return batches.map(lambda rows: _pad({name: tf.gather(x, rows) for name, x in parsed.items()}, padding))
 
-    return records.batch(batch_size * padding.window).flat_map(split).prefetch(tf.data.AUTOTUNE)
+    return records.batch(batch_size * window).flat_map(split).prefetch(tf.data.AUTOTUNE)
 
 
 def _parse(serialized, features):
@@ -247,35 +243,20 @@ def _parse(serialized, features):
     return parsed
 
 
-def _batches(parsed, batch_size, order, padding):
-    """Cuts a window into batches, numbered by `order`, of rows of similar length."""
-    by_length = None
-    if padding.window > 1:
-        lengths = next(x.row_lengths() for x in parsed.values() if isinstance(x, tf.RaggedTensor))
-        by_length = tf.argsort(lengths, stable=True)
+def _pad(batch, padding):
+    """Makes dense tensors [batch, length] of the ragged ones of a batch, a dict."""
 
-    def batch(number):
-        rows = slice(number * batch_size, (number + 1) * batch_size)
-        if by_length is None:
-            chosen = {name: x[rows] for name, x in parsed.items()}
+    def pad(x):
+        if padding.pad_to:
+            length = padding.pad_to
         else:
-            chosen = {name: tf.gather(x, by_length[rows]) for name, x in parsed.items()}
-        return {name: _pad(x, padding) for name, x in chosen.items()}
+            multiple = padding.multiple_of
+            length = (tf.reduce_max(x.row_lengths()) + multiple - 1) // multiple * multiple
+            if padding.longest:
+                length = tf.minimum(length, padding.longest)
+        return x.to_tensor(shape=tf.stack([tf.constant(-1, tf.int64), tf.cast(length, tf.int64)]))
 
-    return tf.data.Dataset.from_tensor_slices(order).map(batch)
-
-
-def _pad(x, padding):
-    if not isinstance(x, tf.RaggedTensor):
-        return x
-    if padding.pad_to:
-        length = padding.pad_to
-    else:
-        multiple = padding.multiple_of
-        length = (tf.reduce_max(x.row_lengths()) + multiple - 1) // multiple * multiple
-        if padding.longest:
-            length = tf.minimum(length, padding.longest)
-    return x.to_tensor(shape=tf.stack([tf.constant(-1, tf.int64), tf.cast(length, tf.int64)]))
+    return {name: pad(x) if isinstance(x, tf.RaggedTensor) else x for name, x in batch.items()}
 
 
 @contextlib.contextmanager

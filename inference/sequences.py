@@ -5,6 +5,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from modeling import unpadding
+
 CHUNK_CHARACTERS = 200_000  # of text that is taken together, so that batches are of similar length
 # Int32 [B, F]; the sizes are left open, so that a function is traced once and not once a length.
 SIGNATURE = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "input_mask", "segment_ids")}
@@ -39,8 +41,11 @@ def in_chunks(items, size, enough, at_least=1):
 
 
 def compile_function(function):
-    """Makes a function of a batch (a dict of int32 [B, F]), which returns a dict of tensors [B, ...], fit for `run`."""
-    return tf.function(function, input_signature=[SIGNATURE])
+    """Makes a function of a batch (a dict of int32 [B, F]), which returns a dict of tensors [B, ...], fit for `run`.
+
+    The function gets the batch with `unpadding.POSITIONS` beside.
+    """
+    return tf.function(lambda features: function(unpadding.add_positions(features)), input_signature=[SIGNATURE])
 
 
 def run(compiled, sequences, batch_size, advance=lambda count: None):

@@ -6,6 +6,7 @@ The layers nest so that a variable's path is its name in the TensorFlow 1 checkp
 Dimensions in shape comments:
   B  batch size
   F  sequence length
+  T  tokens that are computed, of the B x F; see `modeling.unpadding`
   D  hidden size
   N  attention heads
   H  size of a head, D / N
@@ -18,9 +19,10 @@ import zlib
 import keras
 import tensorflow as tf
 
-# Added to the attention scores of padding, so that softmax gives it nothing.
-MASK_ADDER = -10000.0
+from modeling.unpadding import token_layout
+
 LAYER_NORM_EPSILON = 1e-12
+_PHILOX = 1  # the generator of random numbers (Salmon et al. 2011), by its number in TensorFlow's operations
 
 
 def initializer(stddev):
@@ -69,8 +71,23 @@ class Dropout(keras.layers.Layer):
         """
         if dropout_seed is None or self.rate == 0:
             return inputs
-        seed = tf.random.experimental.stateless_fold_in(dropout_seed, zlib.crc32(self.path.encode()))
-        return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed=seed, rng_alg="philox")
+        seed = another_seed(dropout_seed, zlib.crc32(self.path.encode()))
+        # In float32 whatever the precision: of the 128 numbers that bfloat16 can draw, 13 are below 0.1. By the
+        # operations themselves: tf.random.stateless_uniform makes 50 of each, half of what tracing BERT took.
+        key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+        drawn = tf.raw_ops.StatelessRandomUniformV2(shape=tf.shape(inputs), key=key, counter=counter, alg=_PHILOX)
+        is_kept = drawn >= self.rate
+
+        def mask(x):
+            return tf.where(is_kept, x * (1.0 / (1.0 - self.rate)), 0)
+
+        # The gradient that TensorFlow makes of `where` also looks for what to add up over dimensions of size 1.
+        return tf.custom_gradient(lambda x: (mask(x), mask))(inputs)
+
+
+def another_seed(seed, number):
+    """Of a seed, int32 [2], a different one for each number below 2^32."""
+    return tf.bitwise.bitwise_xor(seed, tf.constant([number - 2**31, 0], tf.int32))
 
 
 class Embeddings(keras.layers.Layer):
@@ -96,16 +113,16 @@ class Embeddings(keras.layers.Layer):
         self.word_embeddings = table("word_embeddings", config.vocab_size, autocast=False)
         self.token_type_embeddings = table("token_type_embeddings", config.type_vocab_size)
         self.position_embeddings = table("position_embeddings", config.max_position_embeddings)
-        self.layer_norm.build([None, None, config.hidden_size])
+        self.layer_norm.build([None, config.hidden_size])
 
-    def call(self, input_ids, segment_ids, dropout_seed=None):
-        """[B, F] piece ids and segment ids to [B, F, D]."""
+    def call(self, input_ids, segment_ids, position_ids, dropout_seed=None):
+        """Token ids, segment ids and positions in the sequence, each [T], to [T, D]."""
         # Cast only behind the lookup, so that the gradients of a frequent word are added up in float32.
         words = tf.cast(tf.gather(self.word_embeddings.value, input_ids), self.compute_dtype)
         # As a product with one-hot rows: two rows are too few to gather well, and the gradient is dense.
         types = tf.cast(self.token_type_embeddings, self.compute_dtype)
         segments = tf.matmul(tf.one_hot(segment_ids, self.config.type_vocab_size, dtype=types.dtype), types)
-        positions = tf.cast(self.position_embeddings[: tf.shape(input_ids)[1]], self.compute_dtype)
+        positions = tf.cast(tf.gather(self.position_embeddings.value, position_ids), self.compute_dtype)
         return self.dropout(self.layer_norm(words + segments + positions), dropout_seed=dropout_seed)
 
 
@@ -114,7 +131,6 @@ class SelfAttention(keras.layers.Layer):
 
     def __init__(self, config, name="self"):
         super().__init__(name=name)
-        self.heads = config.num_attention_heads
         self.head_size = config.hidden_size // config.num_attention_heads
         self.query, self.key, self.value = (
             dense(config.hidden_size, config, name) for name in ("query", "key", "value")
@@ -125,22 +141,23 @@ class SelfAttention(keras.layers.Layer):
         for layer in (self.query, self.key, self.value):
             layer.build(shape)
 
-    def call(self, inputs, attention_adder, dropout_seed=None):
-        """[B, F, D] and the adder [B, 1, 1, F] to [B, F, D]."""
-        query, key, value = (self._split(layer(inputs)) for layer in (self.query, self.key, self.value))
-        # [B, N, F, H] x [B, N, H, F] -> [B, N, F, F]
-        scores = tf.matmul(query, key, transpose_b=True) * (1.0 / math.sqrt(self.head_size))
-        # Softmax in float32, where exponentials of half-precision scores would lose too much.
-        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + tf.cast(attention_adder, tf.float32))
-        weights = self.dropout(tf.cast(weights, self.compute_dtype), dropout_seed=dropout_seed)
-        context = tf.matmul(weights, value)  # [B, N, F, H]
-        context = tf.transpose(context, [0, 2, 1, 3])  # [B, F, N, H]
-        return tf.reshape(context, tf.shape(inputs))  # [B, F, D]
+    def call(self, inputs, layout, dropout_seed=None):
+        """[T, D] and their layout (`unpadding.token_layout`) to [T, D]."""
+        query = self.query(inputs) * (1.0 / math.sqrt(self.head_size))  # here, where it is less than at the scores
+        projected = [layout.split_heads(x) for x in (query, self.key(inputs), self.value(inputs))]
+        blocks = zip(*projected, layout.adders, strict=True)
+        return layout.join_heads([self._attend(*block, number, dropout_seed) for number, block in enumerate(blocks)])
 
-    def _split(self, x):
-        batch, length = tf.unstack(tf.shape(x)[:2])
-        x = tf.reshape(x, [batch, length, self.heads, self.head_size])  # [B, F, N, H]
-        return tf.transpose(x, [0, 2, 1, 3])  # [B, N, F, H]
+    def _attend(self, query, key, value, adder, number, dropout_seed):
+        """[B, N, F, H], three times, and the adder [B, 1, 1, F] of a block to [B, N, F, H]."""
+        if dropout_seed is not None:
+            dropout_seed = another_seed(dropout_seed, number)
+        # [B, N, F, H] x [B, N, H, F] -> [B, N, F, F]
+        scores = tf.matmul(query, key, transpose_b=True)
+        # Softmax in float32, where exponentials of half-precision scores would lose too much.
+        weights = tf.nn.softmax(tf.cast(scores, tf.float32) + adder)
+        weights = self.dropout(tf.cast(weights, self.compute_dtype), dropout_seed=dropout_seed)
+        return tf.matmul(weights, value)  # [B, N, F, H]
 
 
 class ResidualOutput(keras.layers.Layer):
@@ -158,7 +175,7 @@ class ResidualOutput(keras.layers.Layer):
         self.layer_norm.build(residual)
 
     def call(self, inputs, residual, dropout_seed=None):
-        """[B, F, any] and [B, F, D] to [B, F, D]."""
+        """[T, any] and [T, D] to [T, D]."""
         return self.layer_norm(residual + self.dropout(self.dense(inputs), dropout_seed=dropout_seed))
 
 
@@ -174,9 +191,9 @@ class Attention(keras.layers.Layer):
         self.self_attention.build(shape)
         self.output_layer.build((shape, shape))
 
-    def call(self, inputs, attention_adder, dropout_seed=None):
-        """[B, F, D] to [B, F, D]."""
-        context = self.self_attention(inputs, attention_adder, dropout_seed=dropout_seed)
+    def call(self, inputs, layout, dropout_seed=None):
+        """[T, D] to [T, D]."""
+        context = self.self_attention(inputs, layout=layout, dropout_seed=dropout_seed)
         return self.output_layer(context, inputs, dropout_seed=dropout_seed)
 
 
@@ -192,7 +209,7 @@ class Intermediate(keras.layers.Layer):
         self.dense.build(shape)
 
     def call(self, inputs):
-        """[B, F, D] to [B, F, intermediate size]."""
+        """[T, D] to [T, intermediate size]."""
         return self.dense(inputs)
 
 
@@ -211,9 +228,9 @@ class TransformerLayer(keras.layers.Layer):
         self.intermediate.build(shape)
         self.output_layer.build(([*shape[:-1], self.intermediate_size], shape))
 
-    def call(self, inputs, attention_adder, dropout_seed=None):
-        """[B, F, D] to [B, F, D]."""
-        attended = self.attention(inputs, attention_adder, dropout_seed=dropout_seed)
+    def call(self, inputs, layout, dropout_seed=None):
+        """[T, D] to [T, D]."""
+        attended = self.attention(inputs, layout=layout, dropout_seed=dropout_seed)
         return self.output_layer(self.intermediate(attended), attended, dropout_seed=dropout_seed)
 
 
@@ -231,12 +248,11 @@ class Encoder(keras.layers.Layer):
         for layer in self.layers:
             layer.build(shape)
 
-    def call(self, hidden, input_mask, dropout_seed=None):
-        """[B, F, D] and the mask [B, F] to a list of [B, F, D], one a layer."""
-        adder = (1.0 - tf.cast(input_mask, tf.float32)[:, tf.newaxis, tf.newaxis, :]) * MASK_ADDER
+    def call(self, hidden, layout, dropout_seed=None):
+        """[T, D] and their layout to a list of [T, D], one a layer."""
         outputs = []
         for layer in self.layers:
-            function = functools.partial(layer, attention_adder=adder, dropout_seed=dropout_seed)
+            function = functools.partial(layer, layout=layout, dropout_seed=dropout_seed)
             is_training = dropout_seed is not None
             hidden = (tf.recompute_grad(function) if self.recompute_grad and is_training else function)(hidden)
             outputs.append(hidden)
@@ -267,30 +283,36 @@ class BertModel(keras.layers.Layer):
         self.embeddings = Embeddings(config)
         self.encoder = Encoder(config)
         self.pooler = Pooler(config)
+        self.attention_blocks = 1  # see `unpadding.token_layout`
 
     def build(self, *_):
-        shape = [None, None, self.config.hidden_size]
-        self.embeddings.build([None, None])
+        shape = [None, self.config.hidden_size]
+        self.embeddings.build([None])
         self.encoder.build(shape)
-        self.pooler.build(shape)
+        self.pooler.build([None, *shape])
 
-    def call(self, input_ids, input_mask, segment_ids, dropout_seed=None):
+    def call(self, input_ids, input_mask, segment_ids, token_positions=None, dropout_seed=None):
         """Encodes a batch of sequences.
 
         Args:
           input_ids: int [B, F], indices into the vocabulary.
-          input_mask: int [B, F], 1 for a piece and 0 for padding.
+          input_mask: int [B, F], 1 for a token and 0 for padding.
           segment_ids: int [B, F], 0 for the first and 1 for the second segment.
+          token_positions: int [T], of `unpadding.add_positions`: what is computed, the rest being 0; None: padding
+            is computed as well.
           dropout_seed: int32 [2], different in each training step; None in inference.
 
         Returns:
           A dict: `embedding_output` [B, F, D], `all_layers` (a list of [B, F, D]), `sequence_output`
           [B, F, D], the last of them, and `pooled_output` [B, D].
         """
-        embedded = self.embeddings(input_ids, segment_ids, dropout_seed=dropout_seed)
-        layers = self.encoder(embedded, input_mask, dropout_seed=dropout_seed)
+        layout = token_layout(input_mask, self.config.num_attention_heads, token_positions, self.attention_blocks)
+        embedded = self.embeddings(
+            layout.pack(input_ids), layout.pack(segment_ids), layout.position_ids, dropout_seed=dropout_seed
+        )
+        layers = [layout.unpack(x) for x in self.encoder(embedded, layout=layout, dropout_seed=dropout_seed)]
         return {
-            "embedding_output": embedded,
+            "embedding_output": layout.unpack(embedded),
             "all_layers": layers,
             "sequence_output": layers[-1],
             "pooled_output": self.pooler(layers[-1]),

@@ -150,11 +150,16 @@ def _resolver():
     return strategy.cluster_resolver if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) else None
 
 
+def on_tpu():
+    """Whether the strategy is that of TPUs, which compiles all of a step."""
+    return isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
+
+
 def local(variable):
     """The copy of a variable on the device of the current replica."""
     context = tf.distribute.get_replica_context()
     copies = context.strategy.experimental_local_results(variable)
-    if isinstance(context.strategy, tf.distribute.TPUStrategy):
+    if on_tpu():
         return variable
     if len(copies) == 1:
         return copies[0]

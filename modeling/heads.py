@@ -3,8 +3,8 @@
 Each is one Keras layer whose variables have the original's checkpoint names below its own name
 (see `checkpoint.checkpoint_name`). Logits are float32 under every dtype policy.
 
-Dimensions in shape comments: B batch, F sequence length, P masked positions a sequence, D hidden size,
-V vocabulary, L labels.
+Dimensions in shape comments: B batch, F sequence length, P masked positions a sequence, M those of a batch, D hidden
+size, V vocabulary, L labels. A batch with `token_positions` (`unpadding.add_positions`) is computed without padding.
 """
 
 import keras
@@ -62,7 +62,7 @@ class Transform(keras.layers.Layer):
         self.layer_norm.build(shape)
 
     def call(self, inputs):
-        """[B, P, D] to [B, P, D]."""
+        """[..., D] to [..., D]."""
         return self.layer_norm(self.dense(inputs))
 
 
@@ -79,8 +79,11 @@ class MaskedLanguageModel(keras.layers.Layer):
         self.output_bias = self.add_weight(name="output_bias", shape=[self.config.vocab_size], initializer="zeros")
 
     def call(self, sequence_output, positions, word_embeddings):
-        """[B, F, D], [B, P] and [V, D] to logits [B, P, V]."""
-        masked = tf.gather(sequence_output, positions, batch_dims=1)  # [B, P, D]
+        """[B, F, D], positions [B, P] or [M] (see `unpadding.list_masked`) and [V, D] to logits [B, P, V] or [M, V]."""
+        count, length = tf.unstack(tf.shape(sequence_output)[:2])
+        if positions.shape.rank == 2:
+            positions += tf.range(count, dtype=positions.dtype)[:, tf.newaxis] * tf.cast(length, positions.dtype)
+        masked = tf.gather(tf.reshape(sequence_output, [-1, sequence_output.shape[-1]]), positions)  # [..., D]
         return project(self.transform(masked), word_embeddings, self.output_bias)
 
 
@@ -117,10 +120,10 @@ class PretrainingModel(keras.layers.Layer):
         self.cls.build(None)
 
     def call(self, features, dropout_seed=None):
-        """Returns the logits of the masked pieces [B, P, V] and of the next sentence [B, 2].
+        """Returns the logits of the masked tokens [B, P, V] or [M, V], and of the next sentence [B, 2].
 
         In the latter, 0 is the true next sentence and 1 a random one. `features` holds
-        `input_ids`, `input_mask`, `segment_ids` [B, F] and `masked_lm_positions` [B, P].
+        `input_ids`, `input_mask`, `segment_ids` [B, F] and `masked_lm_positions`, [B, P] or of `unpadding.list_masked`.
         """
         encoded = encode(self.bert, features, dropout_seed)
         return self.cls(encoded, features["masked_lm_positions"], self.bert.embeddings.word_embeddings)
@@ -214,5 +217,6 @@ def encode(bert, features, dropout_seed):
         features["input_ids"],
         features["input_mask"],
         features["segment_ids"],
+        features.get("token_positions"),
         dropout_seed=dropout_seed,
     )

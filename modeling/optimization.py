@@ -7,7 +7,7 @@ Adam: Kingma and Ba 2015; the decay: Loshchilov and Hutter 2019, as in Google's 
 import tensorflow as tf
 
 from modeling.checkpoint import checkpoint_name
-from modeling.distribution import local
+from modeling.distribution import local, on_tpu
 
 WEIGHT_DECAY = 0.01
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-6
@@ -78,9 +78,7 @@ class AdamWeightDecay:
         is_finite = tf.math.is_finite(global_norm)
         scale = CLIP_NORM / tf.maximum(global_norm, CLIP_NORM) / loss_scale
         # On a TPU the whole step is compiled, and variables are no local copies, as which a function can take them.
-        update = (
-            _update.python_function if isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy) else _update
-        )
+        update = _update.python_function if on_tpu() else _update
         for gradient, variable, moment, velocity, decay in zip(
             gradients, self.variables, self.moments, self.velocities, self.decays, strict=True
         ):

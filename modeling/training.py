@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from common.errors import InputError, StoppedError
 from common.progress import progress
-from modeling import checkpoint, distribution, monitoring
+from modeling import checkpoint, distribution, monitoring, unpadding
 from modeling.optimization import AdamWeightDecay, LossScale, learning_rate_at
 
 SUMMARY_EVERY = 10  # steps
+ATTENTION_BLOCKS = 2  # of a batch sorted by length, see `unpadding.token_layout`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,7 @@ class TrainingOptions:
     keep_checkpoint_every: int = 0  # steps; those that this divides stay for good
     seed: int = 12345  # of dropout and of the order of the data
     xla: bool = False  # compile the forward and backward pass, once a shape
+    unpad: bool = True  # compute on the real tokens alone, not on padding
     recompute_grad: bool = False  # keep the output of each layer alone, and compute what is in it twice
     evaluate_at: Container = ()  # the steps after which to evaluate: a range, a set, ...
     profile_steps: tuple | None = None  # the first and the last to profile
@@ -64,7 +66,8 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
     Args:
       model: a built model, with its initial weights.
       loss_fn: from `(model, features, dropout_seed, totals)` to a scalar loss and a dict of further scalars. The
-        features are a part of the batch; over all parts, each scalar adds up to that of the batch.
+        features are a part of the batch, with its `unpadding.POSITIONS`; over all parts, each scalar adds up to that of
+        the batch.
       count_fn: from features to a dict of float32 scalars, whose sums over the batch are the `totals`.
       make_batches: from `(start, batch_size, worker, num_workers)` to an endless `tf.data.Dataset` of batches
         of this worker, that begins after `start` examples of its own.
@@ -131,6 +134,7 @@ class Trainer:
         self.model, self.loss_fn, self.count_fn, self.options = model, loss_fn, count_fn, options
         self.strategy = tf.distribute.get_strategy()
         model.bert.encoder.recompute_grad = options.recompute_grad
+        model.bert.attention_blocks = 1 if _is_compiled(options) else ATTENTION_BLOCKS
         self.optimizer = AdamWeightDecay(model.trainable_variables)
         self.loss_scale = LossScale() if model.dtype_policy.name == distribution.FLOAT16 else None
         self.state = {**checkpoint.model_variables(model), **self.optimizer.slots()}
@@ -161,16 +165,24 @@ class Trainer:
             self.writer.wait()
 
     def distribute(self, make_batches, examples_seen):
-        """The batches of `make_batches` (see `train`), each cut into one part a device."""
+        """The batches of `make_batches` (see `train`), dealt out to the devices: for each [parts, examples, ...]."""
+        options = self.options
 
         def batches_of_worker(context):
             workers, devices = context.num_input_pipelines, context.num_replicas_in_sync
             # The order of the data counts batches of this size; a run that goes on with another begins a little before.
-            size = self.options.batch_size // workers
+            size = options.batch_size // workers
             start = examples_seen // workers // size * size
             batches = make_batches(start, size, context.input_pipeline_id, workers)
-            parts = batches.map(lambda features: _cut(features, devices // workers)).unbatch()
-            endless = parts.apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+
+            def deal_batch(features):
+                return deal(features, devices // workers, options)
+
+            endless = (
+                batches.map(deal_batch, num_parallel_calls=tf.data.AUTOTUNE)
+                .unbatch()
+                .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+            )
             return endless.prefetch(tf.data.AUTOTUNE)
 
         return self.strategy.distribute_datasets_from_function(batches_of_worker)
@@ -185,12 +197,12 @@ class Trainer:
         return {name: float(self.strategy.experimental_local_results(x)[0]) for name, x in scalars.items()}
 
     def _step(self, batches, finished_steps, stop):
-        return self.strategy.run(self._replica_step, args=(next(batches), finished_steps, stop))
+        return self.strategy.run(self.replica_step, args=(next(batches), finished_steps, stop))
 
-    def _replica_step(self, features, finished_steps, stop):
-        """The step on the part of a batch that is a device's."""
+    def replica_step(self, features, finished_steps, stop):
+        """The step on what a device has of a batch, [parts, examples, ...]."""
         options, context = self.options, tf.distribute.get_replica_context()
-        totals = context.all_reduce(tf.distribute.ReduceOp.SUM, self.count_fn(features))
+        totals = context.all_reduce(tf.distribute.ReduceOp.SUM, self.count_fn(_join(features)))
         loss_scale = tf.identity(distribution.local(self.loss_scale.scale)) if self.loss_scale else 1.0
         gradients, sums = self._add_parts(features, totals, finished_steps, loss_scale)
         gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
@@ -206,13 +218,12 @@ class Trainer:
             self.loss_scale.update(tf.math.is_finite(global_norm))
         return scalars
 
-    def _add_parts(self, features, totals, finished_steps, loss_scale):
+    def _add_parts(self, parts, totals, finished_steps, loss_scale):
         """Gradients and scalars of a device, of one part of its examples after the other."""
         options, context = self.options, tf.distribute.get_replica_context()
         count = options.accumulation_steps
         number = finished_steps * self.strategy.num_replicas_in_sync + context.replica_id_in_sync_group
         gradients_of = tf.function(self._gradients, jit_compile=options.xla)
-        parts = _cut(features, count)
 
         def part(i):
             dropout_seed = tf.stack([options.seed, number * count + i])
@@ -254,9 +265,34 @@ class Trainer:
         )
 
 
-def _cut(features, parts):
-    """[B, ...] to [parts, B / parts, ...]."""
-    return {name: tf.reshape(x, tf.concat([[parts, -1], tf.shape(x)[1:]], 0)) for name, x in features.items()}
+def deal(features, devices, options):
+    """Deals the examples of a batch out: [B, ...] to [devices, accumulation steps, examples, ...].
+
+    Each share gets as many examples and about as many tokens, so that no device waits for another: from the longest to
+    the shortest, the shares have their turn, there and back.
+    """
+    shares = devices * options.accumulation_steps
+    order = tf.argsort(tf.reduce_sum(features["input_mask"], axis=1), direction="DESCENDING", stable=True)
+    turns = tf.reshape(order, [-1, shares])
+    is_back = tf.range(tf.shape(turns)[0])[:, tf.newaxis] % 2 == 1
+    order = tf.transpose(tf.where(is_back, turns[:, ::-1], turns))
+    dealt = {name: tf.gather(x, order) for name, x in features.items()}
+    if options.unpad:
+        dealt = unpadding.add_positions(dealt, _is_compiled(options), shares)
+    return {
+        name: tf.reshape(x, tf.concat([[devices, options.accumulation_steps], tf.shape(x)[1:]], 0))
+        for name, x in dealt.items()
+    }
+
+
+def _is_compiled(options):
+    """Whether each shape of a batch costs a compilation."""
+    return options.xla or distribution.on_tpu()
+
+
+def _join(parts):
+    """[parts, examples, ...] to [parts x examples, ...]."""
+    return {name: tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0)) for name, x in parts.items()}
 
 
 def _check_same_start(step):

@@ -6,6 +6,7 @@ Dimensions in shape comments: N sequences, F sequence length, S batch size.
 import tensorflow as tf
 
 from inference.graph.vectors import row_sizes
+from modeling import unpadding
 
 
 class BatchedModel:
@@ -66,7 +67,7 @@ class BatchedModel:
                 "input_mask": tf.cast(mask, tf.int32),
                 "segment_ids": tf.cast(segments, tf.int32),
             }
-            outputs = function(features)
+            outputs = function(unpadding.add_positions(features))
             missing = signature.shape - tf.shape(outputs)
             return tf.ensure_shape(tf.pad(outputs, tf.stack([tf.zeros_like(missing), missing], 1)), signature.shape)
 
