@@ -53,7 +53,7 @@ def define_flags():
     flags.DEFINE_float(
         "peak_tflops",
         None,
-        "What one device can do, in 10^12 operations a second; TensorBoard then shows the share that is used.",
+        "What one device can do, in 10^12 operations a second; TensorBoard then shows the share used on real tokens.",
         lower_bound=0.0,
     )
     flags.mark_flag_as_required("input_file")
@@ -88,7 +88,8 @@ def main(_):
             num_warmup_steps=FLAGS.num_warmup_steps,
             xla=use_xla(FLAGS.xla),
             evaluate_at=range(0, FLAGS.num_train_steps + 1, FLAGS.eval_every) if FLAGS.eval_every else (),
-            flops_per_example=flops.training(config, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq),
+            flops_per_token=flops.training(config, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq)
+            / FLAGS.max_seq_length,
             peak_flops=FLAGS.peak_tflops and FLAGS.peak_tflops * 1e12,
             **shared_flags.training_values(FLAGS),
         )

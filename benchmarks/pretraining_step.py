@@ -119,14 +119,17 @@ def random_features(config, shape):
 
 
 class Training:
-    """A run of pre-training from random weights, under the current strategy; `options` are of `TrainingOptions`."""
+    """A run of pre-training from random weights, under the current strategy, on one batch.
 
-    def __init__(self, config, shape, directory, **options):
+    `features` are the batch, random pieces without padding if None; `options` those of `TrainingOptions`.
+    """
+
+    def __init__(self, config, shape, directory, features=None, **options):
         model = PretrainingModel(config)
         model.build()
         options = TrainingOptions(directory, 10**6, 0, 1e-5, batch_size=shape.batch_size, **options)
         self.trainer = Trainer(model, pretraining_loss, count_masked, options)
-        features = random_features(config, shape)
+        features = features or random_features(config, shape)
 
         def make_batches(start, batch_size, worker, num_workers):
             one = {name: x[:batch_size] for name, x in features.items()}

@@ -5,23 +5,25 @@ dropout, the optimizer) does not, as is usual (Narayanan et al. 2021, appendix).
 """
 
 
-def forward(config, seq_length, predictions):
+def forward(config, seq_length, predictions, tokens=None):
     """Operations of the pre-training model on one sequence.
 
     Args:
       config: `BertConfig`.
-      seq_length: pieces, padding included.
+      seq_length: tokens, padding included.
       predictions: masked positions.
+      tokens: tokens that are computed, all if None; the products of attention are of `seq_length` in any case.
     """
+    tokens = seq_length if tokens is None else tokens
     hidden, intermediate = config.hidden_size, config.intermediate_size
-    projections = 4 * hidden * hidden + 2 * hidden * intermediate  # multiplications a piece and layer
+    projections = 4 * hidden * hidden + 2 * hidden * intermediate  # multiplications a token and layer
     attention = 2 * seq_length * hidden  # scores and weighted sums
-    encoder = config.num_hidden_layers * seq_length * (projections + attention)
-    segments = seq_length * config.type_vocab_size * hidden
+    encoder = config.num_hidden_layers * (tokens * projections + seq_length * attention)
+    segments = tokens * config.type_vocab_size * hidden
     heads = predictions * (hidden * hidden + hidden * config.vocab_size) + hidden * hidden + 2 * hidden
     return 2 * (encoder + segments + heads)
 
 
-def training(config, seq_length, predictions):
+def training(config, seq_length, predictions, tokens=None):
     """As `forward`, with the gradients: of each product two more."""
-    return 3 * forward(config, seq_length, predictions)
+    return 3 * forward(config, seq_length, predictions, tokens)

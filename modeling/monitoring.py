@@ -42,14 +42,14 @@ class Meter:
         self.options, self.last, self.seconds = options, time.perf_counter(), None
 
     def update(self, tokens):
-        """Takes the pieces of a step, padding left out; returns scalars."""
+        """Takes the tokens of a step, padding left out; returns scalars."""
         now = time.perf_counter()
         seconds, self.last = now - self.last, now
         self.seconds = seconds if self.seconds is None else 0.9 * self.seconds + 0.1 * seconds
         scalars = {"tokens_per_second": tokens / self.seconds}
         options = self.options
-        if options.peak_flops and options.flops_per_example:
-            flops = options.batch_size * options.flops_per_example / self.seconds
+        if options.peak_flops and options.flops_per_token:
+            flops = tokens * options.flops_per_token / self.seconds
             devices = tf.distribute.get_strategy().num_replicas_in_sync
             scalars["model_flops_utilization"] = flops / (devices * options.peak_flops)
         return scalars

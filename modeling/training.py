@@ -37,7 +37,7 @@ class TrainingOptions:
     recompute_grad: bool = False  # keep the output of each layer alone, and compute what is in it twice
     evaluate_at: Container = ()  # the steps after which to evaluate: a range, a set, ...
     profile_steps: tuple | None = None  # the first and the last to profile
-    flops_per_example: float | None = None  # in training; with
+    flops_per_token: float | None = None  # in training; with
     peak_flops: float | None = None  # of a device, a second: the utilization is reported
 
 

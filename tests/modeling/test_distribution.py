@@ -91,7 +91,6 @@ def one_device(tmp_path_factory):
     ("devices", "changes"),
     [
         pytest.param(8, {}, marks=pytest.mark.slow),
-        (1, {"accumulation_steps": 4}),
         (2, {"accumulation_steps": 4, "recompute_grad": True}),
         (2, {"xla": True, "accumulation_steps": 2}),
         (1, {"recompute_grad": True, "xla": True}),

@@ -1,6 +1,6 @@
 """Bad input to the programs: one line that says what and where, exit status 1, no traceback, nothing lost."""
 
-import functools
+import contextlib
 import json
 import resource
 
@@ -24,7 +24,7 @@ def data(repository, tmp_path):
 def ner(repository, sample_model, data, tmp_path, run_script):
     """Runs run_ner.py on `data` for two steps."""
 
-    def run(*changes, run=run_script, **options):
+    def run(*changes):
         flags = {
             "data_dir": data,
             "output_dir": tmp_path / "output",
@@ -32,7 +32,7 @@ def ner(repository, sample_model, data, tmp_path, run_script):
             "max_seq_length": 64,
             "do_eval": "true",
         } | dict(change.split("=", 1) for change in changes)
-        return run("run_ner.py", *sample_model, *(f"--{name}={value}" for name, value in flags.items()), **options)
+        return run_script("run_ner.py", *sample_model, *(f"--{name}={value}" for name, value in flags.items()))
 
     return run
 
@@ -108,18 +108,24 @@ def test_too_little_data_for_a_step(ner, data):
     check_error(ner(), "1 examples, 1 records with text in them, make no step of 32; expected more data")
 
 
-def test_a_full_disk(ner, trained_ner, run_process, tmp_path):
-    """No file may grow beyond a limit: writes fail as on a full disk, with another message."""
+@contextlib.contextmanager
+def no_larger_file(size):
+    """In the block, no file may grow beyond a size in bytes: writes fail as on a full disk, with another message."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk(ner, trained_ner, tmp_path):
     output = trained_ner.copy(tmp_path / "output")
     before = {path.name: path.read_bytes() for path in output.glob("model.ckpt*")}
-
-    def run(limit):
-        lower_limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
-        data = f"data_dir={trained_ner.data}"
-        return ner(data, "num_train_epochs=9", "learning_rate=1e-2", run=run_process, preexec_fn=lower_limit)
-
-    check_error(run(20_000), f"{output}/train.tf_record", "cannot be written")
-    check_error(run(500_000), f"{output}/model.ckpt-", "cannot be written")
+    for size, file in [(20_000, "train.tf_record"), (500_000, "model.ckpt-")]:
+        with no_larger_file(size):
+            result = ner(f"data_dir={trained_ner.data}", "num_train_epochs=9", "learning_rate=1e-2")
+        check_error(result, f"{output}/{file}", "cannot be written")
     for name, content in before.items():
         assert (output / name).read_bytes() == content
     assert not [path for path in output.iterdir() if ".tmp" in path.name]
