@@ -29,32 +29,31 @@ def add_positions(features, few_shapes=False, shares=None):
 
     Args:
       features: dict of tensors [B, length].
-      few_shapes: for XLA, which compiles each number of positions: there are 16 at most for a size of the mask.
+      few_shapes: for XLA, which compiles each combination of sizes: of each mask the same number of sixteenths is kept.
       shares: None, or the number of shares into which each tensor was cut: [shares, B / shares, length]. All get as
         many positions.
 
     Returns:
       The dict, and in it int32 [T], or [shares, T]: indices into the flattened mask.
     """
+    masks = {mask: tf.reshape(features[mask], [shares or 1, -1]) for mask in POSITIONS if mask in features}
+    is_set = {mask: tf.cast(rows > 0, tf.int32) for mask, rows in masks.items()}
+    sizes = {mask: tf.shape(rows)[1] for mask, rows in is_set.items()}
+    # A mask that is not set everywhere has one position more at least, which is not set: `UnpaddedLayout` needs it.
+    needed = {mask: tf.minimum(tf.reduce_max(tf.reduce_sum(x, axis=1)) + 1, sizes[mask]) for mask, x in is_set.items()}
+    if few_shapes:
+        parts = tf.reduce_max([_round_up(needed[mask] * 16, size) // size for mask, size in sizes.items()])
+        needed = {mask: _round_up(parts * size, 16) // 16 for mask, size in sizes.items()}
     added = {}
-    for mask, name in POSITIONS.items():
-        if mask in features:
-            positions = _positions(tf.reshape(features[mask], [shares or 1, -1]), few_shapes)
-            added[name] = positions if shares else positions[0]
+    for mask, size in sizes.items():
+        count = tf.minimum(_round_up(needed[mask], 8), size)  # 8: what tensor cores are made for
+        positions = tf.argsort(is_set[mask], direction="DESCENDING", stable=True)[:, :count]
+        added[POSITIONS[mask]] = positions if shares else positions[0]
     return {**features, **added}
 
 
-def _positions(masks, few_shapes):
-    """Indices at which masks [S, n] are set, then some at which they are not, so that all have T: int32 [S, T].
-
-    A mask that is not set everywhere has at least one of the latter: `UnpaddedLayout` needs it.
-    """
-    is_set = tf.cast(masks > 0, tf.int32)
-    size = tf.shape(masks)[1]
-    multiple = (size + 127) // 128 * 8 if few_shapes else 8  # of 8: what tensor cores are made for
-    longest = tf.reduce_max(tf.reduce_sum(is_set, axis=1)) + 1
-    rounded = tf.minimum((longest + multiple - 1) // multiple * multiple, size)
-    return tf.argsort(is_set, direction="DESCENDING", stable=True)[:, :rounded]
+def _round_up(number, multiple):
+    return (number + multiple - 1) // multiple * multiple
 
 
 def list_masked(features):

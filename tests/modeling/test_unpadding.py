@@ -116,12 +116,22 @@ def test_positions_are_those_of_real_tokens_and_then_of_padding():
     for row, length in enumerate([3, 100, 0, 40]):
         mask[row, :length] = 1
     real = np.flatnonzero(mask).tolist()
-    for few_shapes, size in [(False, 144), (True, 160)]:  # multiples of 8, of 32
+    for few_shapes, size in [(False, 144), (True, 152)]:  # of 8 the next multiple; 6 of 16 parts are 150
         positions = unpadding.add_positions({"input_mask": tf.constant(mask)}, few_shapes)["token_positions"].numpy()
         assert positions[:143].tolist() == real
         assert len(set(positions)) == len(positions) == size
     full = unpadding.add_positions({"input_mask": tf.ones([2, 3], tf.int32)})
     assert full["token_positions"].numpy().tolist() == list(range(6))
+
+
+def test_for_xla_masks_share_their_number_of_parts():
+    """Sizes that vary apart would make as many programs as they have combinations."""
+    rows = np.arange(160)[np.newaxis]
+    for tokens, masked in [(85, 3), (20, 81), (89, 89)]:
+        features = {"input_mask": tf.constant(rows < tokens), "masked_lm_weights": tf.constant(rows < masked)}
+        features = {name: tf.cast(x, tf.int32) for name, x in features.items()}
+        added = unpadding.add_positions(features, few_shapes=True)
+        assert [added[name].shape for name in ("token_positions", "masked_positions")] == [[96]] * 2  # 9 parts of 10
 
 
 def test_masked_positions_are_listed_with_their_ids():
