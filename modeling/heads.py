@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from modeling.bert import BertModel, Dropout, activation_function, dense, initializer, layer_norm
+from modeling.unpadding import flat_positions
 
 # The original drops this share of the encoder's output before a token or sequence head.
 HEAD_DROPOUT = 0.1
@@ -80,9 +81,8 @@ class MaskedLanguageModel(keras.layers.Layer):
 
     def call(self, sequence_output, positions, word_embeddings):
         """[B, F, D], positions [B, P] or [M] (see `unpadding.list_masked`) and [V, D] to logits [B, P, V] or [M, V]."""
-        count, length = tf.unstack(tf.shape(sequence_output)[:2])
         if positions.shape.rank == 2:
-            positions += tf.range(count, dtype=positions.dtype)[:, tf.newaxis] * tf.cast(length, positions.dtype)
+            positions = flat_positions(positions, tf.shape(sequence_output)[1])
         masked = tf.gather(tf.reshape(sequence_output, [-1, sequence_output.shape[-1]]), positions)  # [..., D]
         return project(self.transform(masked), word_embeddings, self.output_bias)
 

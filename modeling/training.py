@@ -66,8 +66,7 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
     Args:
       model: a built model, with its initial weights.
       loss_fn: from `(model, features, dropout_seed, totals)` to a scalar loss and a dict of further scalars. The
-        features are a part of the batch, with its `unpadding.POSITIONS`; over all parts, each scalar adds up to that of
-        the batch.
+        features are a part of the batch, with `unpadding.POSITIONS`; over all parts a scalar adds up to the batch's.
       count_fn: from features to a dict of float32 scalars, whose sums over the batch are the `totals`.
       make_batches: from `(start, batch_size, worker, num_workers)` to an endless `tf.data.Dataset` of batches
         of this worker, that begins after `start` examples of its own.

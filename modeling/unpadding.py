@@ -64,13 +64,17 @@ def list_masked(features):
     """
     if "masked_positions" not in features:
         return features
-    positions = features["masked_lm_positions"]
-    count, length = tf.shape(positions)[0], tf.shape(features["input_ids"])[1]
-    absolute = positions + tf.range(count)[:, tf.newaxis] * length
+    absolute = flat_positions(features["masked_lm_positions"], tf.shape(features["input_ids"])[1])
     padded = {**features, "masked_lm_positions": absolute}
     names = ("masked_lm_positions", "masked_lm_ids", "masked_lm_weights")
     listed = {name: tf.gather(tf.reshape(padded[name], [-1]), features["masked_positions"]) for name in names}
     return {**features, **listed}
+
+
+def flat_positions(positions, length):
+    """Positions in sequences, [B, P], to indices into the flattened [B, length]."""
+    sequence = tf.range(tf.shape(positions)[0], dtype=positions.dtype)
+    return positions + sequence[:, tf.newaxis] * tf.cast(length, positions.dtype)
 
 
 def token_layout(input_mask, heads, positions=None, blocks=1):
