@@ -35,8 +35,9 @@ from absl import flags
 
 from biocodes import re_eval
 from common import errors, files
-from data_prep import label_map, ner, tokenizer_files
-from inference.model_directory import CONFIG_FILE, FILE_NAME
+from data_prep.tasks import label_map, ner
+from data_prep.text import tokenizer_files
+from fine_tuning.model_directory import CONFIG_FILE, FILE_NAME
 from modeling import checkpoint, hugging_face
 from modeling.config import BertConfig
 from modeling.heads import NEVER

@@ -28,8 +28,9 @@ from absl import flags
 from common import errors
 from common import flags as shared_flags
 from common.errors import InputError
-from data_prep import sentences
-from inference import model_directory, question_answering
+from data_prep.text import sentences
+from fine_tuning import model_directory
+from inference import question_answering
 from inference.annotator import load_annotator, name_models, quiet_loading
 
 try:

@@ -29,7 +29,7 @@ from absl import flags
 
 from common import errors, files
 from common.errors import InputError
-from inference import model_directory
+from fine_tuning import model_directory
 from inference.annotator import quiet_loading
 from inference.graph import saved_model
 

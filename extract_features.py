@@ -28,7 +28,7 @@ from absl import flags
 from common import errors, files
 from common.errors import InputError
 from common.progress import progress
-from data_prep.tokenization import FullTokenizer, validate_case_matches_checkpoint
+from data_prep.text.tokenization import FullTokenizer, validate_case_matches_checkpoint
 from inference import features, vector_files
 from modeling import distribution
 from modeling.config import BertConfig

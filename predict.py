@@ -26,10 +26,12 @@ from common import errors, files
 from common import flags as shared_flags
 from common.errors import InputError, StoppedError
 from common.progress import progress
-from data_prep import answers, sentences
-from inference import model_directory, outputs, question_answering
+from data_prep.formats import libraries, readers, writers
+from data_prep.tasks import answers
+from data_prep.text import sentences
+from fine_tuning import model_directory
+from inference import outputs, question_answering
 from inference.annotator import load_annotator, name_models, quiet_loading
-from inference.formats import libraries, readers, writers
 
 FLAGS = flags.FLAGS
 

@@ -26,13 +26,13 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-import fine_tuning
 from biocodes import conlleval
 from common import errors, files
 from common import flags as shared_flags
-from data_prep import label_map, ner, records
-from data_prep.tokenization import FullTokenizer
-from inference import model_directory
+from data_prep.records import records
+from data_prep.tasks import label_map, ner
+from data_prep.text.tokenization import FullTokenizer
+from fine_tuning import model_directory, training
 from modeling import checkpoint, distribution, losses, selection
 from modeling.heads import TokenClassifier
 
@@ -94,13 +94,13 @@ class Split:
 
 def main(_):
     check_flags(FLAGS)
-    config, tokenizer = fine_tuning.set_up(FLAGS)
+    config, tokenizer = training.set_up(FLAGS)
 
     # All data is read before the training, so that a fault in it is found now.
-    training = read_training_data(FLAGS) if FLAGS.do_train else None
-    labels = choose_labels(training, FLAGS.data_dir, FLAGS.output_dir, FLAGS.init_checkpoint)
+    sentences_to_train = read_training_data(FLAGS) if FLAGS.do_train else None
+    labels = choose_labels(sentences_to_train, FLAGS.data_dir, FLAGS.output_dir, FLAGS.init_checkpoint)
     sentences = read_splits(FLAGS.data_dir, labels, eval=FLAGS.do_eval, predict=FLAGS.do_predict)
-    truncate, pad_to = FLAGS.long_sentences == "truncate", fine_tuning.padded_length(FLAGS)
+    truncate, pad_to = FLAGS.long_sentences == "truncate", training.padded_length(FLAGS)
     encoding = Encoding(tokenizer, labels, FLAGS.max_seq_length, truncate, pad_to)
 
     def new_model():
@@ -113,9 +113,9 @@ def main(_):
     if FLAGS.do_train:
         model_directory.write(FLAGS.output_dir, FLAGS, "ner")
         if FLAGS.select_best_on_dev:
-            model, global_step = train_and_select(new_model, training, encoding, FLAGS.output_dir, FLAGS)
+            model, global_step = train_and_select(new_model, sentences_to_train, encoding, FLAGS.output_dir, FLAGS)
         else:
-            model, global_step = train(new_model, training["train_dev"], encoding, FLAGS.output_dir, FLAGS)
+            model, global_step = train(new_model, sentences_to_train["train_dev"], encoding, FLAGS.output_dir, FLAGS)
         distribution.leave_to_chief()
     else:
         model = new_model()
@@ -154,12 +154,12 @@ def check_flags(values):
 
 def read_training_data(values):
     """The sentences to train on and to score epochs on, by file."""
-    training = {}
+    sentences_to_train = {}
     if values.select_best_on_dev:
         for name in ("train", "devel"):
-            training[name] = ner.read_sentences(os.path.join(values.data_dir, f"{name}.tsv"))
+            sentences_to_train[name] = ner.read_sentences(os.path.join(values.data_dir, f"{name}.tsv"))
     if values.retrain_on_train_dev or not values.select_best_on_dev:
-        training["train_dev"] = ner.read_training_sentences(values.data_dir)
+        sentences_to_train["train_dev"] = ner.read_training_sentences(values.data_dir)
     return training
 
 
@@ -172,17 +172,17 @@ def train(new_model, sentences, encoding, output_dir, values, num_train_epochs=N
     begin(output_dir, encoding.labels)
     data = prepare(sentences, "train", encoding, output_dir).data
     model, loss_fn = new_model(), token_loss_fn(encoding)
-    return model, fine_tuning.fine_tune(
+    return model, training.fine_tune(
         model, loss_fn, data, data.count, output_dir, values, NEW_WEIGHTS, encoding.pad_to, num_train_epochs
     )
 
 
-def train_and_select(new_model, training, encoding, output_dir, values):
+def train_and_select(new_model, sentences_to_train, encoding, output_dir, values):
     """Trains with `--select_best_on_dev`, and writes the weights that come of it as the output directory's checkpoint.
 
     Args:
       new_model: from nothing to a built model, always of the same weights.
-      training: as of `read_training_data`.
+      sentences_to_train: as of `read_training_data`.
       encoding: `Encoding`.
       output_dir: path.
       values: the flags.
@@ -190,23 +190,23 @@ def train_and_select(new_model, training, encoding, output_dir, values):
     Returns:
       The model and the step of its weights.
     """
-    model, best = select_epoch(new_model, training, encoding, os.path.join(output_dir, SELECTION), values)
+    model, best = select_epoch(new_model, sentences_to_train, encoding, os.path.join(output_dir, SELECTION), values)
     global_step = best.step
     if values.retrain_on_train_dev:
         directory = os.path.join(output_dir, RETRAINING)
-        model, global_step = train(new_model, training["train_dev"], encoding, directory, values, best.epoch)
+        model, global_step = train(new_model, sentences_to_train["train_dev"], encoding, directory, values, best.epoch)
     label_map.write(output_dir, encoding.labels)
     selection.write_weights(output_dir, global_step, checkpoint.model_variables(model))
     selection.keep_only(output_dir, [global_step])
     return model, global_step
 
 
-def select_epoch(new_model, training, encoding, directory, values):
+def select_epoch(new_model, sentences_to_train, encoding, directory, values):
     """Trains on train.tsv in a directory and scores each epoch on devel.tsv; returns the best weights and `Epoch`."""
     begin(directory, encoding.labels)
-    data = prepare(training["train"], "train", encoding, directory).data
-    devel = prepare(training["devel"], "eval", encoding, directory)
-    ends = fine_tuning.epoch_ends(data.count, values.train_batch_size, values.num_train_epochs)
+    data = prepare(sentences_to_train["train"], "train", encoding, directory).data
+    devel = prepare(sentences_to_train["devel"], "eval", encoding, directory)
+    ends = training.epoch_ends(data.count, values.train_batch_size, values.num_train_epochs)
     selected = selection.Selection(directory, ends)
     model, loss_fn = new_model(), token_loss_fn(encoding)
     label_batch = tf.function(label_fn(model, encoding))  # traced once, not once an epoch
@@ -219,7 +219,7 @@ def select_epoch(new_model, training, encoding, directory, values):
         selected.add(step, scores, checkpoint.model_variables(model))
         return scores
 
-    fine_tuning.fine_tune(
+    training.fine_tune(
         *(model, loss_fn, data, data.count, directory, values, NEW_WEIGHTS, encoding.pad_to),
         evaluate_at=ends,
         evaluate=score,
@@ -235,7 +235,7 @@ def select_epoch(new_model, training, encoding, directory, values):
 def begin(directory, labels):
     """Makes a directory to train in, or to go on in; notes the labels."""
     files.make_directory(directory)
-    fine_tuning.check_labels(labels, directory)
+    training.check_labels(labels, directory)
     label_map.write(directory, labels)
 
 
@@ -249,15 +249,15 @@ def read_splits(data_dir, labels, eval, predict):
     }
 
 
-def choose_labels(training, data_dir, output_dir, init_checkpoint):
+def choose_labels(sentences_to_train, data_dir, output_dir, init_checkpoint):
     """The labels of the model, in the order of its outputs.
 
     In this order: 1. when training, those of the training data; 2. those written beside the checkpoint
     that is used; 3. those of whatever the data directory holds.
     """
-    if training:
-        return ner.make_label_list([sentence for part in training.values() for sentence in part])
-    if written := fine_tuning.labels_of_checkpoint(output_dir, init_checkpoint, ner.REQUIRED_LABELS):
+    if sentences_to_train:
+        return ner.make_label_list([sentence for part in sentences_to_train.values() for sentence in part])
+    if written := training.labels_of_checkpoint(output_dir, init_checkpoint, ner.REQUIRED_LABELS):
         return written
     paths = [os.path.join(data_dir, f"{name}.tsv") for name in ("train_dev", "train", "devel", "test")]
     return ner.make_label_list([s for path in paths if os.path.exists(path) for s in ner.read_sentences(path)])
@@ -330,7 +330,7 @@ def predict(label_batch, split, name, encoding, batch_size):
     predictions = [None] * len(split.windows)
     confusion = np.zeros([len(encoding.labels)] * 2, np.int64)
     losses_of_batches = []
-    for result in fine_tuning.run_on_records(label_batch, split.data, batch_size, name, encoding.pad_to):
+    for result in training.run_on_records(label_batch, split.data, batch_size, name, encoding.pad_to):
         for index, length, predicted in zip(result["index"], result["length"], result["predicted"], strict=True):
             predictions[index] = predicted[:length]
         padding_counted = (result["weights"] > 0) & (result["input_mask"] == 0)

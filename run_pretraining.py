@@ -24,7 +24,8 @@ from absl import flags
 
 from common import errors, files
 from common import flags as shared_flags
-from data_prep import manifest, records
+from data_prep.corpus import manifest
+from data_prep.records import records
 from modeling import checkpoint, distribution, flops, losses, unpadding
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel

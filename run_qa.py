@@ -24,13 +24,13 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-import fine_tuning
 from common import errors
 from common import flags as shared_flags
 from common.progress import progress
-from data_prep import answers, label_map, questions, records
-from data_prep.tokenization import FullTokenizer
-from inference import model_directory
+from data_prep.records import records
+from data_prep.tasks import answers, label_map, questions
+from data_prep.text.tokenization import FullTokenizer
+from fine_tuning import model_directory, training
 from modeling import checkpoint, distribution, losses
 from modeling.heads import SequenceClassifier, SpanClassifier
 
@@ -78,7 +78,7 @@ class Encoder:
 
 def main(_):
     check_flags(FLAGS)
-    config, tokenizer = fine_tuning.set_up(FLAGS)
+    config, tokenizer = training.set_up(FLAGS)
     yes_no = FLAGS.question_type == "yesno"
     encoder = Encoder(tokenizer, FLAGS.max_seq_length, FLAGS.doc_stride, FLAGS.max_query_length, yes_no)
 
@@ -88,9 +88,9 @@ def main(_):
 
     model = SequenceClassifier(config, len(questions.YES_NO)) if yes_no else SpanClassifier(config)
     model.build()
-    pad_to = None if yes_no else fine_tuning.padded_length(FLAGS)
+    pad_to = None if yes_no else training.padded_length(FLAGS)
     if yes_no:
-        fine_tuning.check_labels(
+        training.check_labels(
             list(questions.YES_NO), FLAGS.output_dir, None if FLAGS.do_train else FLAGS.init_checkpoint
         )
     if FLAGS.do_train:
@@ -101,7 +101,7 @@ def main(_):
         data, _ = write_records(train_examples, "train", encoder, FLAGS.output_dir, keep_encodings=False)
         loss_fn = yes_no_loss if yes_no else span_loss_fn(padding_counts=pad_to is not None)
         # As in the original, an epoch is counted in questions, though a long context makes several records.
-        fine_tuning.fine_tune(model, loss_fn, data, len(train_examples), FLAGS.output_dir, FLAGS, NEW_WEIGHTS, pad_to)
+        training.fine_tune(model, loss_fn, data, len(train_examples), FLAGS.output_dir, FLAGS, NEW_WEIGHTS, pad_to)
         distribution.leave_to_chief()
     else:
         checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
@@ -204,7 +204,7 @@ def span_logits(model, data, batch_size, pad_to):
         return {"index": features["index"], "length": length, "start": start, "end": end}
 
     logits = [None] * data.count
-    for result in fine_tuning.run_on_records(score_batch, data, batch_size, "predict", pad_to):
+    for result in training.run_on_records(score_batch, data, batch_size, "predict", pad_to):
         for index, length, start, end in zip(*(result[x] for x in ("index", "length", "start", "end")), strict=True):
             kept = slice(pad_to or length)
             logits[index] = start[kept], end[kept]
@@ -243,7 +243,7 @@ def predict_yes_no(model, data, examples, encodings, batch_size, output_dir):
         return {"index": features["index"], "probabilities": tf.nn.softmax(model(features))}
 
     rows = np.zeros([data.count, len(questions.YES_NO)])
-    for result in fine_tuning.run_on_records(classify_batch, data, batch_size, "predict"):
+    for result in training.run_on_records(classify_batch, data, batch_size, "predict"):
         rows[result["index"]] = result["probabilities"]
     predictions, n_best_lists, end = {}, {}, 0
     for example, encoding in zip(examples, encodings, strict=True):

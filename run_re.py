@@ -24,12 +24,12 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-import fine_tuning
 from biocodes import re_eval
 from common import errors, files
 from common import flags as shared_flags
-from data_prep import label_map, records, relations
-from inference import model_directory
+from data_prep.records import records
+from data_prep.tasks import label_map, relations
+from fine_tuning import model_directory, training
 from modeling import checkpoint, distribution, losses
 from modeling.heads import SequenceClassifier
 
@@ -81,14 +81,14 @@ class Relations:
 def main(_):
     if not (FLAGS.do_train or FLAGS.do_eval or FLAGS.do_predict):
         raise errors.InputError("nothing to do: expected --do_train, --do_eval or --do_predict")
-    config, tokenizer = fine_tuning.set_up(FLAGS)
+    config, tokenizer = training.set_up(FLAGS)
     folds = relations.find_folds(FLAGS.data_dir) if FLAGS.cross_validation else ["."]
     data_dirs, output_dirs = (
         [os.path.normpath(os.path.join(directory, fold)) for fold in folds]
         for directory in (FLAGS.data_dir, FLAGS.output_dir)
     )
     # All data is read before the training, so that a fault in it is found now.
-    trained = None if FLAGS.do_train else fine_tuning.labels_of_checkpoint(output_dirs[0], FLAGS.init_checkpoint)
+    trained = None if FLAGS.do_train else training.labels_of_checkpoint(output_dirs[0], FLAGS.init_checkpoint)
     task = choose_relations(FLAGS.task_name, FLAGS.labels, FLAGS.negative_label, trained, data_dirs)
     data = [read_splits(path, task.labels, FLAGS.do_train, FLAGS.do_eval, FLAGS.do_predict) for path in data_dirs]
     if FLAGS.cross_validation:
@@ -173,13 +173,13 @@ def run(model, splits, task, tokenizer, output_dir, values):
         )
         return records.write_record_file(serialized, os.path.join(output_dir, f"{name}.tf_record"), features)
 
-    fine_tuning.check_labels(task.labels, output_dir, None if values.do_train else values.init_checkpoint)
+    training.check_labels(task.labels, output_dir, None if values.do_train else values.init_checkpoint)
     if values.do_train:
         label_map.write(output_dir, task.labels)
         text = dataclasses.asdict(relations.describe_text(splits["train"]))
         model_directory.write(output_dir, values, "re", negative_label=task.negative, **text)
         data = write("train")
-        global_step = fine_tuning.fine_tune(model, relation_loss, data, data.count, output_dir, values, NEW_WEIGHTS)
+        global_step = training.fine_tune(model, relation_loss, data, data.count, output_dir, values, NEW_WEIGHTS)
         if not distribution.is_chief():  # it may be needed for the next fold
             return None
     else:
@@ -217,7 +217,7 @@ def classify(model, data, batch_size, title, in_order=False):
 
     probabilities = [None] * data.count
     example_losses, batch_losses, hits = [], [], 0
-    for result in fine_tuning.run_on_records(classify_batch, data, batch_size, title, in_order=in_order):
+    for result in training.run_on_records(classify_batch, data, batch_size, title, in_order=in_order):
         for index, row in zip(result["index"], result["probabilities"], strict=True):
             probabilities[index] = row
         example_losses.extend(result["losses"])

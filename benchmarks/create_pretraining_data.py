@@ -27,11 +27,11 @@ import tensorflow as tf
 from absl import flags
 
 from common.errors import run
-from data_prep.corpus import Counts, TextFiles, read_corpus
+from data_prep.corpus.instances import Options, Vocabulary, create_records
+from data_prep.corpus.pretraining_text import Counts, TextFiles, read_corpus
 from data_prep.create_pretraining_data import write_records
-from data_prep.fast_tokenization import FastTokenizer
-from data_prep.instances import Options, Vocabulary, create_records
-from data_prep.tokenization import FullTokenizer
+from data_prep.text.fast_tokenization import FastTokenizer
+from data_prep.text.tokenization import FullTokenizer
 
 # The original on its first 713,649 words, in seconds with and without 4.2 s of imports, and its records.
 ORIGINAL = {1: (18.5, 18.5 - 4.2, 12_683), 5: (30.1, 30.1 - 4.2, 63_315)}

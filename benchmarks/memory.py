@@ -27,7 +27,7 @@ from absl import flags
 
 from benchmarks.pretraining_step import BERT_BASE_CASED, Shape, Training
 from common import errors
-from data_prep import records
+from data_prep.records import records
 
 FLAGS = flags.FLAGS
 WAYS = {

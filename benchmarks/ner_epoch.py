@@ -21,8 +21,9 @@ from absl import flags
 
 import run_ner
 from common import errors
-from data_prep import ner, records
-from data_prep.tokenization import FullTokenizer
+from data_prep.records import records
+from data_prep.tasks import ner
+from data_prep.text.tokenization import FullTokenizer
 from modeling import losses
 from modeling.config import BertConfig
 from modeling.heads import TokenClassifier

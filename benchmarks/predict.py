@@ -34,10 +34,11 @@ from absl import flags
 
 from benchmarks.pretraining_step import BERT_BASE_CASED
 from common import errors
-from data_prep import text_documents
-from data_prep.sentences import load_sentence_splitter
-from inference import model_directory, ner
-from inference.documents import Document
+from data_prep.corpus import text_documents
+from data_prep.formats.document import Document
+from data_prep.text.sentences import load_sentence_splitter
+from fine_tuning import model_directory
+from inference import ner
 from modeling import checkpoint, heads
 
 FLAGS = flags.FLAGS

@@ -6,7 +6,7 @@ Makes files as NLM does of the abstracts of a text, with made-up journals, autho
 around them, 6.8 KB a record, and goes through each in three ways, in turn, in one process:
 
     iterparse   lxml with the same safe settings: every record is parsed and freed, nothing is taken
-    documents   data_prep.pubmed_xml.read_documents
+    documents   data_prep.formats.pubmed_xml.read_documents
     sentences   read_documents, and the sentences of the paragraphs joined to lines
 
 Prints MB of XML (uncompressed) a second, medians, and ratios to the first; then the peak memory of a process that
@@ -34,9 +34,9 @@ from lxml import etree
 from lxml.builder import E
 
 from common.errors import run
-from data_prep.pubmed_xml import Options, read_documents
-from data_prep.sentences import load_sentence_splitter
-from data_prep.xml_elements import SAFE
+from common.xml_elements import SAFE
+from data_prep.formats.pubmed_xml import Options, read_documents
+from data_prep.text.sentences import load_sentence_splitter
 
 SEED = 12345
 HEAD = (

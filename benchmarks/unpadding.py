@@ -27,7 +27,7 @@ from absl import flags
 
 from benchmarks.pretraining_step import BERT_BASE_CASED, seconds, take_turns
 from common import errors
-from data_prep import records
+from data_prep.records import records
 from modeling import training
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel

@@ -109,7 +109,7 @@ def write_all(values):
 
     # isort: split
     from benchmarks.pretraining_step import BERT_BASE_CASED
-    from data_prep import records
+    from data_prep.records import records
 
     os.makedirs(values.write, exist_ok=True)
     config = dataclasses.replace(BERT_BASE_CASED, **SIZES[values.size])

@@ -24,7 +24,7 @@ from absl import flags, logging
 from common.errors import InputError, name_some, run
 from common.files import atomic_write, expand_patterns, make_directory, read_json
 from common.progress import progress
-from data_prep.pubmed_xml import Options, read_files
+from data_prep.formats.pubmed_xml import Options, read_files
 
 FLAGS = flags.FLAGS
 

@@ -31,19 +31,12 @@ from common.errors import InputError, run
 from common.files import atomic_write, expand_patterns, locked, make_directory, read_json, sha256
 from common.parallel import map_processes
 from common.progress import progress
-from data_prep import (
-    create_pretraining_data,
-    extraction,
-    manifest,
-    pmc_articles,
-    pubmed_xml,
-    runs,
-    shards,
-    text_documents,
-)
-from data_prep.documents import shard_of
-from data_prep.sources import Reading, Sources, define_source_flags, file_size, list_units, reading_options
-from data_prep.tokenization import load_vocab
+from data_prep import create_pretraining_data
+from data_prep.corpus import external_sort, extraction, manifest, shards, text_documents
+from data_prep.corpus.sources import Reading, Sources, define_source_flags, file_size, list_units, reading_options
+from data_prep.corpus.versions import shard_of
+from data_prep.formats import pmc_articles, pubmed_xml
+from data_prep.text.tokenization import load_vocab
 
 FLAGS = flags.FLAGS
 
@@ -71,7 +64,7 @@ def build(sources, settings, output_dir, num_shards, num_processes):
     with locked(work):
         extracted = extraction.extract(sources, work, num_processes)
         paths = extraction.run_paths(extracted, work)
-        replaced, withdrawn, size = runs.select_newest(paths)
+        replaced, withdrawn, size = external_sort.select_newest(paths)
         if not size:
             raise InputError(f"no text in any of {len(extracted.inputs):,} files or directories; nothing to build")
         num_shards = num_shards or shards.choose_num_shards(size, settings.options.dupe_factor)
@@ -123,7 +116,7 @@ def _make_some_shards(numbers, num_shards, paths, settings, made_from, output_di
         if result is None:
             if documents is None:
                 documents = collections.defaultdict(list)
-                for document in runs.read_shards(paths, *numbers, num_shards):
+                for document in external_sort.read_shards(paths, *numbers, num_shards):
                     documents[shard_of(document[0], num_shards)].append(document)
             unfinished = os.path.join(output_dir, manifest.WORK, name)
             result = {"name": name, **shards.write_shard(shard, documents.pop(shard, []), settings, unfinished)}
@@ -161,7 +154,7 @@ def describe(sources, settings, extracted, replaced, withdrawn, results):
     Args:
       sources, settings: as of `build`.
       extracted: `extraction.Extracted`.
-      replaced, withdrawn: as of `runs.select_newest`.
+      replaced, withdrawn: as of `external_sort.select_newest`.
       results: what `shards.write_shard` says of each shard, and its name.
     """
     records = sum(result["records"] for result in results)
@@ -311,7 +304,7 @@ def build_by_beam(sources, settings, values):
     """Builds shards and manifest by a runner of Beam; returns the manifest."""
     std_logging.disable(std_logging.WARNING)  # of clouds that are not installed
     try:
-        from data_prep import beam_pipeline
+        from data_prep.corpus import beam_pipeline
     except ModuleNotFoundError:
         raise InputError(f"--runner={values.runner} needs Apache Beam; expected pip install -e '.[beam]'") from None
     finally:

@@ -27,8 +27,8 @@ from absl import flags, logging
 from common.errors import InputError, run
 from common.files import check_output_file, expand_patterns, write_lines
 from common.progress import progress
-from data_prep.corpus import TextFiles, decode_line
-from data_prep.tokenization import (
+from data_prep.corpus.pretraining_text import TextFiles, decode_line
+from data_prep.text.tokenization import (
     CONTINUATION,
     MAX_WORD_CHARS,
     REQUIRED_PIECES,
@@ -97,7 +97,7 @@ def read_texts(paths, title, invalid_utf8="error"):
     """Yields the lines of text files as str without white space around them, under a progress bar.
 
     Raises:
-      InputError: no text, or invalid UTF-8 (see `corpus.decode_line`).
+      InputError: no text, or invalid UTF-8 (see `pretraining_text.decode_line`).
     """
     files = TextFiles(paths)
     dropped = 0

@@ -23,8 +23,8 @@ from common.errors import InputError, run
 from common.files import expand_patterns, make_directory
 from common.parallel import map_processes
 from common.progress import progress
-from data_prep.corpus import Counts, TextFiles, read_corpus
-from data_prep.instances import Options, Vocabulary, create_records
+from data_prep.corpus.instances import Options, Vocabulary, create_records
+from data_prep.corpus.pretraining_text import Counts, TextFiles, read_corpus
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +149,7 @@ def make_records(lines, rng, settings, size=None):
 def _tokenizer(vocab_file, do_lower_case):
     # TensorFlow is imported where it is needed: the processes of `build_corpus` that read files do without.
     import common.quiet_tensorflow  # noqa: F401
-    from data_prep.fast_tokenization import FastTokenizer
+    from data_prep.text.fast_tokenization import FastTokenizer
 
     return FastTokenizer(vocab_file, do_lower_case)
 
@@ -157,7 +157,7 @@ def _tokenizer(vocab_file, do_lower_case):
 def write_records(records, output_files, advance=lambda: None):
     """Writes serialized records to files, see `records.write_records`."""
     import common.quiet_tensorflow  # noqa: F401
-    from data_prep import records as record_files
+    from data_prep.records import records as record_files
 
     record_files.write_records(records, output_files, advance)
 

@@ -20,9 +20,9 @@ from absl import flags
 
 from common.errors import InputError, name_some, run
 from common.files import locked
-from data_prep import archives
-from data_prep.fetching import fetch, is_web_address
-from data_prep.published import CATALOGUE, DATA, MODELS, Registration
+from data_prep.published import archives
+from data_prep.published.catalogue import CATALOGUE, DATA, MODELS, Registration
+from data_prep.published.fetching import fetch, is_web_address
 
 FLAGS = flags.FLAGS
 

@@ -12,9 +12,9 @@ from absl import flags
 
 from common.errors import run
 from common.files import expand_patterns
-from data_prep import pubmed_xml
-from data_prep.extraction import extract_to_file
-from data_prep.sources import Reading, Sources, define_source_flags, reading_options
+from data_prep.corpus.extraction import extract_to_file
+from data_prep.corpus.sources import Reading, Sources, define_source_flags, reading_options
+from data_prep.formats import pubmed_xml
 
 FLAGS = flags.FLAGS
 

@@ -24,10 +24,10 @@ from absl import flags
 from common.errors import InputError, run
 from common.files import atomic_write, expand_patterns, make_directory
 from common.progress import progress
-from data_prep.annotated import read_bioc, read_chemprot, read_pubtator
-from data_prep.entity_offsets import Entity, Report
-from data_prep.relations import OTHER
-from data_prep.sentences import join_across, load_sentence_splitter, split_paragraphs
+from data_prep.formats.annotated import read_bioc, read_chemprot, read_pubtator
+from data_prep.formats.placement import Entity, Report
+from data_prep.tasks.relations import OTHER
+from data_prep.text.sentences import join_across, load_sentence_splitter, split_paragraphs
 
 FLAGS = flags.FLAGS
 

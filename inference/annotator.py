@@ -9,8 +9,9 @@ from collections.abc import Callable
 from absl import logging as absl_logging
 
 from common.errors import InputError
-from data_prep import sentences
-from inference import model_directory, ner, relations, sequences
+from data_prep.text import sentences
+from fine_tuning import model_directory
+from inference import ner, relations, sequences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Annotator:
 
     taggers: list  # of `ner.Tagger`
     classifier: relations.Classifier | None
-    split_sentences: Callable  # as of `data_prep.sentences.load_sentence_splitter`
+    split_sentences: Callable  # as of `data_prep.text.sentences.load_sentence_splitter`
     batch_size: int
 
     def annotate(self, documents, advance=lambda count: None):

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from data_prep.tokenization import DELETE
+from data_prep.text.tokenization import DELETE
 from inference import sequences
 from modeling import checkpoint, heads
 from modeling.bert import BertModel

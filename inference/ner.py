@@ -6,11 +6,12 @@ import statistics
 import tensorflow as tf
 
 from biocodes import conlleval
-from data_prep import ner, sentences
-from data_prep.tokenization import BasicTokenizer
+from data_prep.formats.document import Entity, unused_ids
+from data_prep.tasks import ner
+from data_prep.text import sentences
+from data_prep.text.tokenization import BasicTokenizer
+from fine_tuning.model_directory import ModelDirectory
 from inference import sequences
-from inference.documents import Entity, unused_ids
-from inference.model_directory import ModelDirectory
 
 LONGEST_STRETCH = 100_000  # characters that are cut into words at a time: of each its place is noted meanwhile
 

@@ -10,7 +10,7 @@ import sys
 
 from common.errors import InputError
 from common.files import atomic_write, make_directory, read_lines
-from inference.formats import writers
+from data_prep.formats import writers
 
 STANDARD = "-"  # standard output
 DONE_FILE = "done.jsonl"  # of a directory: what was asked for, then a line for each input that is done

@@ -17,10 +17,10 @@ import logging
 import tensorflow as tf
 
 from common.errors import InputError
-from data_prep import answers, questions
+from data_prep.formats.document import Document
+from data_prep.tasks import answers, questions
+from fine_tuning.model_directory import ModelDirectory
 from inference import sequences
-from inference.documents import Document
-from inference.model_directory import ModelDirectory
 
 LONGEST_PASSAGE = 100_000  # characters; so much of a longer document is a document of its own
 LONGEST_WORD = 5_000  # characters; a longer one is cut: text without white space (10 MB on a line)
@@ -77,7 +77,7 @@ def load_reader(directory, options=None):
 
     Args:
       directory: `ModelDirectory`.
-      options: `data_prep.answers.Options`, None for its defaults; whether there may be no answer is as in training.
+      options: `answers.Options`, None for its defaults; whether there may be no answer is as in training.
     """
     settings = directory.settings
     model = directory.load()
@@ -310,7 +310,7 @@ def locate(text, candidate, passage, encoding, tokenizer):
     """Where an answer is in its document.
 
     The place is that of its pieces. Where the original takes more or other text than these (see
-    `data_prep.answers.recover_text`), it is that of the text, whose words are joined by single spaces.
+    `data_prep.tasks.answers.recover_text`), it is that of the text, whose words are joined by single spaces.
 
     Returns:
       Start and end in the document's text.

@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from common.errors import InputError
-from data_prep import relations
+from data_prep.formats.document import Entity, Relation, unused_ids
 from data_prep.relation_corpus import anonymize
-from data_prep.sentences import join_across
+from data_prep.tasks import relations
+from data_prep.text.sentences import join_across
+from fine_tuning.model_directory import FILE_NAME, ModelDirectory
 from inference import sequences
-from inference.documents import Entity, Relation, unused_ids
-from inference.model_directory import FILE_NAME, ModelDirectory
 
 GROUPED_BATCHES = 16  # made of pairs together, of similar length; a text without sentences may have millions
 LONGEST_SENTENCE = 5_000  # characters around a pair; text without sentences (10 MB on a line) makes no more than that
@@ -101,7 +101,7 @@ def find_pairs(document, settings):
 
     Args:
       document: `Document` with words.
-      settings: of the model, see `data_prep.relations.TextDescription`.
+      settings: of the model, see `data_prep.tasks.relations.TextDescription`.
     """
     markers, entities = _markers(settings), {}  # entities by type and span
     for entity in document.entities:

@@ -12,7 +12,7 @@ from absl import flags
 
 from common import errors
 from common.files import read_json
-from data_prep import ner, relations
+from data_prep.tasks import ner, relations
 from reproduction import data_sets, experiments, paper, programs
 from reproduction.report import Report, Section, Table, write
 

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from common.errors import InputError
-from inference.formats import libraries, readers, writers
+from data_prep.formats import libraries, readers, writers
 
 # By the name that they are imported by; what the extras for users install.
 OPTIONAL = "apache_beam bioc flask ijson jinja2 matplotlib waitress".split()

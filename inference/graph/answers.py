@@ -8,7 +8,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from data_prep.answers import LIST_THRESHOLD, Options
+from data_prep.tasks.answers import LIST_THRESHOLD, Options
 from inference.graph.answer_texts import AnswerTexts
 from inference.graph.sequences import BatchedModel
 from inference.graph.tokenizer import GraphTokenizer

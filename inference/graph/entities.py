@@ -7,7 +7,7 @@ E entities, L labels.
 import tensorflow as tf
 
 from biocodes import conlleval
-from data_prep import ner
+from data_prep.tasks import ner
 from inference.graph.sequences import BatchedModel
 from inference.graph.tokenizer import GraphBasicTokenizer, GraphTokenizer
 from inference.graph.vectors import (

@@ -19,8 +19,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
-from data_prep.fast_tokenization import MAX_BYTES_PER_WORD, find_unknown_word, list_pieces
-from data_prep.tokenization import (
+from data_prep.text.fast_tokenization import MAX_BYTES_PER_WORD, find_unknown_word, list_pieces
+from data_prep.text.tokenization import (
     CLEAN,
     CONTINUATION,
     MAX_WORD_CHARS,

@@ -18,10 +18,10 @@ import traceback
 import flask
 from werkzeug.exceptions import HTTPException, InternalServerError, abort
 
+from data_prep.formats import write_lines
+from data_prep.formats.document import Document
+from data_prep.formats.read_text import find_paragraphs
 from inference import question_answering
-from inference.documents import Document
-from inference.formats import write_lines
-from inference.formats.read_text import find_paragraphs
 from inference.web import schema, view
 from inference.web.models import MAX_QUESTION, Models
 

@@ -9,9 +9,9 @@ import time
 from werkzeug.exceptions import abort
 
 from common.errors import InputError
+from data_prep.formats.document import Document
+from data_prep.formats.read_text import find_paragraphs
 from inference import question_answering
-from inference.documents import Document
-from inference.formats.read_text import find_paragraphs
 
 BATCH_SIZE = 16  # sequences; small, since the time is looked at after each batch
 ANSWERS = 5  # to a question, as predict.py has by default

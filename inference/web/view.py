@@ -5,8 +5,8 @@ import dataclasses
 
 import jinja2
 
-from inference.documents import Document, Entity
-from inference.formats import write_html
+from data_prep.formats import write_html
+from data_prep.formats.document import Document, Entity
 
 # Made up; the question has its answer in the text.
 EXAMPLE = """\

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biocodes.ner_detokenize import AlignmentError, align, basic_tokens, join_pieces, read_sentences
-from data_prep.tokenization import FullTokenizer
+from data_prep.text.tokenization import FullTokenizer
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import pytest
 
 from common.errors import InputError
-from data_prep.annotated import Document, Relation, read_bioc, read_chemprot, read_pubtator
-from data_prep.entity_offsets import Entity, Mention, Report, place
+from data_prep.formats.annotated import Document, Relation, read_bioc, read_chemprot, read_pubtator
+from data_prep.formats.placement import Entity, Mention, Report, place
 
 ABSTRACTS = "7\tSodium 😀 channel.\tNa enters. End.\n8\tNo entity.\t\n"
 ENTITIES = "7\tT1\tCHEMICAL\t0\t6\tSodium\n7\tT2\tGENE-N\t9\t16\tchannel\n7\tT3\tCHEMICAL\t18\t20\tNa\n"

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
-from data_prep import answers
-from data_prep.answers import Options
-from data_prep.questions import Encoding, Example
-from data_prep.tokenization import BasicTokenizer
+from data_prep.tasks import answers
+from data_prep.tasks.answers import Options
+from data_prep.tasks.questions import Encoding, Example
+from data_prep.text.tokenization import BasicTokenizer
 
 CASED, UNCASED = BasicTokenizer(do_lower_case=False), BasicTokenizer(do_lower_case=True)
 

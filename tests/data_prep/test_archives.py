@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from common.errors import InputError
-from data_prep.archives import unpack
+from data_prep.published.archives import unpack
 
 SUFFIXES = (".zip", ".tar.gz")
 

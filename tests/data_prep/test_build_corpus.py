@@ -15,14 +15,14 @@ import pytest
 import tensorflow as tf
 
 from common.errors import InputError
-from data_prep import manifest
 from data_prep.build_corpus import build
+from data_prep.corpus import manifest
+from data_prep.corpus.instances import Options
+from data_prep.corpus.sources import Reading, Sources
+from data_prep.corpus.text_documents import Options as TextOptions
 from data_prep.create_pretraining_data import Settings
-from data_prep.instances import Options
-from data_prep.records import check_file, pretraining_features
-from data_prep.sources import Reading, Sources
-from data_prep.text_documents import Options as TextOptions
-from data_prep.tokenization import FullTokenizer
+from data_prep.records.records import check_file, pretraining_features
+from data_prep.text.tokenization import FullTokenizer
 from tests.data_prep.test_extraction import deletion, record
 
 LENGTH = 32
@@ -104,8 +104,8 @@ def test_wordpieces_and_fill_rate(corpus, built):
 
 
 def test_documents_of_each_corpus_are_in_all_shards(corpus, tmp_path):
-    from data_prep.extraction import extract, run_paths
-    from data_prep.runs import read_shards, select_newest
+    from data_prep.corpus.external_sort import read_shards, select_newest
+    from data_prep.corpus.extraction import extract, run_paths
 
     paths = run_paths(extract(corpus[0], str(tmp_path), 1), str(tmp_path))
     select_newest(paths)
@@ -127,8 +127,8 @@ def test_the_order_of_files_does_not_matter(corpus, built, tmp_path):
 
 def build_by_beam(sources, settings, directory, num_shards):
     """On the local runner of Apache Beam, which is in the extra `test`."""
-    from data_prep import beam_pipeline
     from data_prep.build_corpus import describe
+    from data_prep.corpus import beam_pipeline
 
     def write(*results):
         manifest.write(directory, describe(sources, settings, *results))
@@ -151,7 +151,7 @@ def test_beam_makes_the_same_of_bad_files_and_updates(corpus, tmp_path, monkeypa
         f"<PubmedArticleSet>{record(2, '')}{deletion(1)}{record(4, 'F.')}</PubmedArticleSet>"
     )
     (tmp_path / "bad.txt").write_bytes(b"The first document.\n\nThe second document.\n\nThe th\xffrd document.\n")
-    monkeypatch.setattr("data_prep.sources.TEXT_PART_BYTES", 20)
+    monkeypatch.setattr("data_prep.corpus.sources.TEXT_PART_BYTES", 20)
     sources = Sources(
         pubmed_files=tuple(str(tmp_path / f"{number}.xml") for number in (1, 2, 3)),
         text_files=(str(tmp_path / "bad.txt"),),
@@ -361,7 +361,7 @@ def test_table_1(built):
 
 
 def test_a_number_of_shards_of_a_handy_size():
-    from data_prep.shards import choose_num_shards
+    from data_prep.corpus.shards import choose_num_shards
 
     assert choose_num_shards(1000, 10) == 1
     # 30 GB of text, gone through 5 times, with about twice the bytes in records: 300 GB in files of 100 MB.

@@ -8,8 +8,8 @@ import pytest
 
 from common.errors import InputError
 from data_prep.build_vocab import WordCounts, build_vocab, choose_alphabet, count_words, measure, number_blocks, report
-from data_prep.fast_tokenization import FastTokenizer
-from data_prep.tokenization import BasicTokenizer, FullTokenizer
+from data_prep.text.fast_tokenization import FastTokenizer
+from data_prep.text.tokenization import BasicTokenizer, FullTokenizer
 from tests.helpers import programs
 
 ASCII = sorted(string.punctuation + string.digits + string.ascii_letters)

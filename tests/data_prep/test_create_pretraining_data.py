@@ -8,16 +8,16 @@ import pytest
 import tensorflow as tf
 
 from common.errors import InputError
-from data_prep import corpus, instances
-from data_prep.corpus import Corpus, Counts, TextFiles, read_corpus
+from data_prep.corpus import instances, pretraining_text
+from data_prep.corpus.instances import Options
+from data_prep.corpus.pretraining_text import Corpus, Counts, TextFiles, read_corpus
 from data_prep.create_pretraining_data import (
     Settings,
     create_pretraining_data,
     create_shards,
     write_records,
 )
-from data_prep.fast_tokenization import FastTokenizer
-from data_prep.instances import Options
+from data_prep.text.fast_tokenization import FastTokenizer
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *LETTERS, *(f"##{letter}" for letter in LETTERS)]
@@ -190,7 +190,7 @@ def test_documents(tmp_path, vocab_file):
 
 def test_batches_do_not_matter(text_files, vocab_file, monkeypatch):
     whole, _ = read(text_files, vocab_file)
-    monkeypatch.setattr(corpus, "BATCH_CHARS", 50)
+    monkeypatch.setattr(pretraining_text, "BATCH_CHARS", 50)
     parts, _ = read(text_files, vocab_file)
     assert parts.ids.tolist() == whole.ids.tolist()
     assert (parts.starts, parts.documents) == (whole.starts, whole.documents)

@@ -1,4 +1,4 @@
-"""data_prep.example_proto against TensorFlow's own parser, and against bytes written by the original."""
+"""data_prep.records.example_proto against TensorFlow's own parser, and against bytes written by the original."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.example_proto import encode_example
+from data_prep.records.example_proto import encode_example
 
 INT64 = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 FLOAT32 = st.floats(width=32, allow_nan=False)

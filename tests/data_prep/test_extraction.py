@@ -8,10 +8,11 @@ import pytest
 
 from common.errors import InputError
 from common.files import locked
-from data_prep import pubmed_xml, runs, sources
-from data_prep.extraction import extract, extract_to_file, remove_work, run_paths
-from data_prep.runs import read_in_order, read_shards, select_newest
-from data_prep.sources import Reading, Sources
+from data_prep.corpus import external_sort, sources
+from data_prep.corpus.external_sort import read_in_order, read_shards, select_newest
+from data_prep.corpus.extraction import extract, extract_to_file, remove_work, run_paths
+from data_prep.corpus.sources import Reading, Sources
+from data_prep.formats import pubmed_xml
 
 PARAGRAPHS = Reading(sentence_splitter="none")
 
@@ -56,8 +57,8 @@ def test_the_newest_version_counts_across_files(pubmed, tmp_path):
 
 
 def test_two_processes_and_small_runs_make_the_same(pubmed, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "RUN_BYTES", 10)  # in this process only
-    monkeypatch.setattr(runs, "IDS_AT_A_TIME", 2)
+    monkeypatch.setattr(external_sort, "RUN_BYTES", 10)  # in this process only
+    monkeypatch.setattr(external_sort, "IDS_AT_A_TIME", 2)
     for num_processes in (1, 2):
         output = tmp_path / f"{num_processes}.txt"
         extract_to_file(pubmed, str(output), num_processes)

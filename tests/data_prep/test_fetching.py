@@ -7,7 +7,7 @@ import random
 import pytest
 
 from common.errors import InputError
-from data_prep.fetching import fetch, is_web_address
+from data_prep.published.fetching import fetch, is_web_address
 from tests.helpers.file_server import ranged, status, whole, without_length
 
 BODY = random.Random(1).randbytes(50_000)

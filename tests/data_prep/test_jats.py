@@ -4,8 +4,8 @@ import pytest
 from lxml import etree
 
 from common.errors import InputError
-from data_prep.jats import read_id, read_paragraphs
-from data_prep.xml_elements import SAFE
+from common.xml_elements import SAFE
+from data_prep.formats.jats import read_id, read_paragraphs
 
 DOCTYPE = '<!DOCTYPE article PUBLIC "-//NLM//DTD JATS v1.3//EN" "JATS-archivearticle1.dtd">'
 

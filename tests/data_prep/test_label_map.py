@@ -5,7 +5,7 @@ import json
 import pytest
 
 from common.errors import InputError
-from data_prep import label_map
+from data_prep.tasks import label_map
 
 
 def test_labels_survive_their_file(tmp_path):

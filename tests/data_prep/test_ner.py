@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from data_prep import ner
-from data_prep.ner import Pieces, Sentence, Window
+from data_prep.tasks import ner
+from data_prep.tasks.ner import Pieces, Sentence, Window
 
 
 class Halves:

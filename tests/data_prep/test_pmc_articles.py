@@ -11,9 +11,9 @@ import unicodedata
 import pytest
 
 from common.errors import InputError
-from data_prep import pmc_articles
-from data_prep.documents import Document
-from data_prep.pmc_articles import Options, is_archive, list_files, read_documents
+from data_prep.corpus.versions import Document
+from data_prep.formats import pmc_articles
+from data_prep.formats.pmc_articles import Options, is_archive, list_files, read_documents
 
 OPTIONS = Options()
 

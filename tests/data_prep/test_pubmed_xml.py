@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks.pubmed_xml import write_pubmed_xml
 from common.errors import InputError
-from data_prep.documents import Document
-from data_prep.pubmed_xml import Options, file_order, read_documents
+from data_prep.corpus.versions import Document
+from data_prep.formats.pubmed_xml import Options, file_order, read_documents
 
 DOCTYPE = 'PUBLIC "-//NLM//DTD PubMedArticle//EN" "https://dtd.example.org/pubmed.dtd"'
 RECORDS = f"""<?xml version="1.0" encoding="utf-8"?>

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from common.errors import InputError
-from data_prep import questions
-from data_prep.questions import Example
+from data_prep.tasks import questions
+from data_prep.tasks.questions import Example
 
 
 class Pieces:

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from common.errors import InputError
-from data_prep import records
-from data_prep.records import Feature, Padding, RecordFile
+from data_prep.records import records
+from data_prep.records.records import Feature, Padding, RecordFile
 
 SEQUENCE = {"input_ids": Feature(limit=1000), "input_mask": Feature(limit=2)}
 

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from common.errors import InputError
-from data_prep.annotated import Document, Relation
-from data_prep.entity_offsets import Entity, Report
+from data_prep.formats.annotated import Document, Relation
+from data_prep.formats.placement import Entity, Report
 from data_prep.relation_corpus import (
     Counts,
     Options,

@@ -4,8 +4,8 @@ import pytest
 import tensorflow as tf
 
 from common.errors import InputError
-from data_prep import relations
-from data_prep.relations import Example
+from data_prep.tasks import relations
+from data_prep.tasks.relations import Example
 
 
 class Words:

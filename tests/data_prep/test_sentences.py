@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep.sentences import join_across, load_sentence_splitter, split_paragraphs, trim
+from data_prep.text.sentences import join_across, load_sentence_splitter, split_paragraphs, trim
 
 
 def at_periods(text):

@@ -3,9 +3,9 @@
 import pytest
 
 from common.errors import InputError
-from data_prep import sources, text_documents
-from data_prep.documents import DELETED, newest, shard_bounds, shard_of
-from data_prep.sources import Reading, Sources, Tally, list_units, read_entries
+from data_prep.corpus import sources, text_documents
+from data_prep.corpus.sources import Reading, Sources, Tally, list_units, read_entries
+from data_prep.corpus.versions import DELETED, newest, shard_bounds, shard_of
 
 
 @pytest.mark.parametrize(

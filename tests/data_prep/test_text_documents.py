@@ -7,8 +7,8 @@ import lzma
 import pytest
 
 from common.errors import InputError
-from data_prep import corpus, text_documents
-from data_prep.text_documents import Options, read_documents
+from data_prep.corpus import pretraining_text, text_documents
+from data_prep.corpus.text_documents import Options, read_documents
 
 TEXT = "a 1\na 2\n\n\nb  1\n \nc 1\r\nc 2"
 
@@ -80,7 +80,7 @@ def test_a_text_without_empty_lines(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("name", "compress"), [("t.txt", bytes), ("t.gz", gzip.compress)])
 def test_a_line_that_would_fill_the_memory(tmp_path, monkeypatch, name, compress):
-    monkeypatch.setattr(corpus, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(pretraining_text, "MAX_LINE_BYTES", 1000)
     (tmp_path / name).write_bytes(compress(b"\0" * 5000))
     with pytest.raises(InputError, match=f"{name}: a line of more than .* MB; expected text in lines"):
         read(tmp_path / name)

@@ -1,4 +1,4 @@
-"""data_prep.tokenization and fast_tokenization against strings recorded from the original, and each other."""
+"""data_prep.text.tokenization and fast_tokenization against strings recorded from the original, and each other."""
 
 import json
 import lzma
@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
-from data_prep import tokenization
-from data_prep.fast_tokenization import FastTokenizer
-from data_prep.tokenization import BasicTokenizer, FullTokenizer, WordpieceTokenizer
+from data_prep.text import tokenization
+from data_prep.text.fast_tokenization import FastTokenizer
+from data_prep.text.tokenization import BasicTokenizer, FullTokenizer, WordpieceTokenizer
 from tests.helpers.vocabularies import CASED, COLUMNS
 
 # The core of the recorded strings is for the one vocabulary that comes with it.

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from common.errors import InputError
-from data_prep import tokenizer_files
+from data_prep.text import tokenizer_files
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 

@@ -4,9 +4,9 @@ import gzip
 
 import pytest
 
+from common import xml_elements
 from common.errors import InputError
-from data_prep import xml_elements
-from data_prep.xml_elements import read_elements
+from common.xml_elements import read_elements
 
 CONTENT = """<?xml version="1.0" encoding="utf-8"?>
 <!DOCTYPE set SYSTEM "https://dtd.example.org/set.dtd">

@@ -14,8 +14,8 @@ import sys
 import h5py
 import numpy as np
 
-from data_prep.ner import read_sentences, split_words
-from data_prep.tokenization import FullTokenizer
+from data_prep.tasks.ner import read_sentences, split_words
+from data_prep.text.tokenization import FullTokenizer
 from modeling import checkpoint
 from tests.golden import ARRAYS, FILES, STRINGS, digest, draw_weights
 

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 
-from data_prep import label_map
-from inference import model_directory
+from data_prep.tasks import label_map
+from fine_tuning import model_directory
 from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import SequenceClassifier, SpanClassifier, TokenClassifier

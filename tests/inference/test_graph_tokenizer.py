@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_prep.tokenization import FullTokenizer
+from data_prep.text.tokenization import FullTokenizer
 from inference.graph.tokenizer import GraphTokenizer
 from tests.helpers.vocabularies import COLUMNS
 

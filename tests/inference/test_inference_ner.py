@@ -5,12 +5,13 @@ import types
 import pytest
 import tensorflow as tf
 
-from data_prep import ner as data
-from data_prep.sentences import load_sentence_splitter
-from data_prep.tokenization import FullTokenizer
-from inference import model_directory, ner, sequences
+from data_prep.formats.document import Document, Entity
+from data_prep.tasks import ner as data
+from data_prep.text.sentences import load_sentence_splitter
+from data_prep.text.tokenization import FullTokenizer
+from fine_tuning import model_directory
+from inference import ner, sequences
 from inference.annotator import Annotator
-from inference.documents import Document, Entity
 
 LABELS = ["[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]"]
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lung", "cancer", "IL", "2", "and", "of", "-", ".", "##s"]

@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from common.errors import InputError
-from data_prep.relations import Example, describe_text, lower_case
-from data_prep.tokenization import FullTokenizer
+from data_prep.formats.document import Document, Entity, Relation
+from data_prep.tasks.relations import Example, describe_text, lower_case
+from data_prep.text.tokenization import FullTokenizer
 from inference import relations, sequences
-from inference.documents import Document, Entity, Relation
 
 PAIRS = [["@DISEASE$", "@GENE$"]]
 SETTINGS = {"entity_pairs": PAIRS, "mask_others": False, "lower_case": False, "negative_label": "0"}

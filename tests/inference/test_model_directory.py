@@ -7,7 +7,7 @@ import types
 import pytest
 
 from common.errors import InputError
-from inference import model_directory
+from fine_tuning import model_directory
 from tests.helpers.model_directories import make_model_directory
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]

@@ -12,12 +12,13 @@ import pytest
 import tensorflow as tf
 
 from common.errors import InputError
-from data_prep import questions
-from data_prep.answers import Candidate, Options
-from data_prep.tokenization import FullTokenizer
-from inference import model_directory, question_answering, sequences
-from inference.documents import Document
-from inference.model_directory import ModelDirectory
+from data_prep.formats.document import Document
+from data_prep.tasks import questions
+from data_prep.tasks.answers import Candidate, Options
+from data_prep.text.tokenization import FullTokenizer
+from fine_tuning import model_directory
+from fine_tuning.model_directory import ModelDirectory
+from inference import question_answering, sequences
 from inference.question_answering import Answer, Reader
 from modeling.heads import SequenceClassifier, SpanClassifier
 

@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from common.errors import InputError
-from inference.formats.read_articles import read_pmc, read_pubmed
+from data_prep.formats.read_articles import read_pmc, read_pubmed
 
 RECORD = """<PubmedArticle><MedlineCitation><PMID Version="1">{}</PMID><Article>
 <ArticleTitle>{}</ArticleTitle>{}</Article></MedlineCitation></PubmedArticle>"""

@@ -5,9 +5,9 @@ import pytest
 from bioc import biocjson
 
 from common.errors import InputError
-from inference.documents import Entity, Relation
-from inference.formats.read_bioc import locate
-from inference.formats.read_bioc_files import read_bioc_json, read_bioc_xml
+from data_prep.formats.document import Entity, Relation
+from data_prep.formats.read_bioc import locate
+from data_prep.formats.read_bioc_files import read_bioc_json, read_bioc_xml
 
 COLLECTION = """<?xml version="1.0"?>
 <!DOCTYPE collection SYSTEM "BioC.dtd"{}>

@@ -3,8 +3,8 @@
 import pytest
 
 from common.errors import InputError
-from inference.documents import Entity
-from inference.formats.read_pubtator import read_pubtator
+from data_prep.formats.document import Entity
+from data_prep.formats.read_pubtator import read_pubtator
 
 # A space ends the first title, no blank line is between the documents, and an entity has no concept.
 TWO_DOCUMENTS = (

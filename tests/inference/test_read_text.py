@@ -5,9 +5,9 @@ import gzip
 import pytest
 
 from common.errors import InputError
-from inference.formats import read_source
-from inference.formats.read_conll import read_conll
-from inference.formats.read_text import read_lines, read_text
+from data_prep.formats import read_source
+from data_prep.formats.read_conll import read_conll
+from data_prep.formats.read_text import read_lines, read_text
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_text_that_cannot_be_read(read, tmp_path, data, message):
 def test_a_missing_file_and_one_that_is_too_long(read, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="none.txt: cannot be read .No such file"):
         list(read_text(str(tmp_path / "none.txt"), None))
-    monkeypatch.setattr("inference.formats.read_text.MAX_DOCUMENT_BYTES", 1_000_000)
+    monkeypatch.setattr("data_prep.formats.read_text.MAX_DOCUMENT_BYTES", 1_000_000)
     with pytest.raises(InputError, match="a.txt: more than 1 MB; expected one document, or the input format lines"):
         read(read_text, b"words " * 200_000)
 

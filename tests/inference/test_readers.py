@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 
 from common.errors import InputError
-from inference.formats import readers
+from data_prep.formats import readers
 
 PUBTATOR = "123|t|A title.\n123|a|An abstract.\n"
 PUBMED = """<?xml version="1.0" encoding="utf-8"?>

@@ -7,13 +7,13 @@ import lxml.html
 import pytest
 import tensorflow as tf
 
-from data_prep.answers import Options
-from data_prep.sentences import load_sentence_splitter
-from data_prep.tokenization import FullTokenizer
+from data_prep.formats.document import Entity, Relation
+from data_prep.tasks.answers import Options
+from data_prep.text.sentences import load_sentence_splitter
+from data_prep.text.tokenization import FullTokenizer
+from fine_tuning.model_directory import ModelDirectory
 from inference import ner, question_answering, sequences
 from inference.annotator import Annotator
-from inference.documents import Entity, Relation
-from inference.model_directory import ModelDirectory
 from inference.question_answering import Answer, Reader
 from inference.web import application
 from inference.web.models import MAX_QUESTION, Limits

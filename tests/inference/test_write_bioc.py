@@ -11,11 +11,11 @@ from bioc import biocjson, biocxml
 from hypothesis import given, settings
 from lxml import etree
 
-from data_prep import annotated
-from data_prep.entity_offsets import Report
-from inference.documents import Document, Entity, Relation
-from inference.formats.read_bioc_files import read_bioc_json, read_bioc_xml
-from inference.formats.write_bioc import open_bioc_xml
+from data_prep.formats import annotated
+from data_prep.formats.document import Document, Entity, Relation
+from data_prep.formats.placement import Report
+from data_prep.formats.read_bioc_files import read_bioc_json, read_bioc_xml
+from data_prep.formats.write_bioc import open_bioc_xml
 from tests.helpers.annotated_samples import ABSTRACT, EMPTY, documents, write_and_fail, written
 
 XML = """\

@@ -9,11 +9,11 @@ import pytest
 from bioc import pubtator as bioc_pubtator
 from hypothesis import given, settings
 
-from data_prep import annotated, ner
-from data_prep.entity_offsets import Report
-from inference.documents import Document, Entity, Relation
-from inference.formats import writers
-from inference.formats.read_pubtator import Origin, read_pubtator
+from data_prep.formats import annotated, writers
+from data_prep.formats.document import Document, Entity, Relation
+from data_prep.formats.placement import Report
+from data_prep.formats.read_pubtator import Origin, read_pubtator
+from data_prep.tasks import ner
 from tests.helpers.annotated_samples import ABSTRACT, EMPTY, documents, written
 
 JSON_LINE = (

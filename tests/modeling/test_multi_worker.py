@@ -14,7 +14,7 @@ import tensorflow as tf
 
 import run_pretraining
 from common.errors import InputError
-from data_prep import records
+from data_prep.records import records
 from modeling import checkpoint, distribution
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from data_prep import label_map, ner
-from data_prep.tokenization import FullTokenizer
-from inference import model_directory
+from data_prep.tasks import label_map, ner
+from data_prep.text.tokenization import FullTokenizer
+from fine_tuning import model_directory
 from modeling import checkpoint, hugging_face
 from modeling.config import BertConfig
 from tests.helpers.hugging_face_samples import run_convert

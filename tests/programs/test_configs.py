@@ -15,8 +15,8 @@ import pytest
 import tensorflow as tf
 
 import run_pretraining
+from data_prep.corpus.instances import Options
 from data_prep.create_pretraining_data import Settings, create_pretraining_data
-from data_prep.instances import Options
 from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel

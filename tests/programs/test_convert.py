@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 
 import convert
 from common.errors import InputError
-from data_prep import label_map
+from data_prep.tasks import label_map
 from modeling import checkpoint, hugging_face
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 import export
 from common.errors import InputError
-from data_prep import relations as relation_data
-from data_prep.sentences import load_sentence_splitter
+from data_prep.formats.document import Document
+from data_prep.tasks import relations as relation_data
+from data_prep.text.sentences import load_sentence_splitter
 from inference import ner, question_answering, relations, sequences
 from inference.annotator import Annotator
-from inference.documents import Document
 from inference.graph import saved_model
 from tests.helpers.model_directories import make_model_directory
 

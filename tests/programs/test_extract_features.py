@@ -12,7 +12,7 @@ import pytest
 
 import extract_features
 from common.errors import InputError
-from data_prep.tokenization import CLEAN, FullTokenizer
+from data_prep.text.tokenization import CLEAN, FullTokenizer
 from inference import features, vector_files
 from modeling import checkpoint, heads
 from modeling.config import BertConfig

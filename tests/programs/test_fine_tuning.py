@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-import fine_tuning
 from common.errors import InputError
+from fine_tuning import training
 from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import SequenceClassifier
@@ -24,7 +24,7 @@ from tests.conftest import TINY
     ],
 )
 def test_epochs_end_where_the_training_of_so_many_would(examples, batch_size, epochs, ends):
-    found = fine_tuning.epoch_ends(examples, batch_size, epochs)
+    found = training.epoch_ends(examples, batch_size, epochs)
     assert max(found) == int(examples / batch_size * epochs)  # the last step, as the original computes it
     if ends:
         assert found == ends
@@ -52,7 +52,7 @@ def begin(tmp_path):
         path = init_checkpoint and str(tmp_path / init_checkpoint)
         model = new_model(0.5)
         loaded = checkpoint.load_weights(model, path, new_weights)[0] if path else ()
-        fine_tuning.check_beginning(model, loaded, str(tmp_path / "run"), path, seed)
+        training.check_beginning(model, loaded, str(tmp_path / "run"), path, seed)
 
     return run
 
@@ -129,7 +129,7 @@ def test_a_head_of_other_labels_is_learned_anew(tmp_path, before, bias, expected
         if labels:
             (directory / "label_map.json").write_text(json.dumps({label: i for i, label in enumerate(labels)}))
     checkpoint.save(str(tmp_path / "before/model.ckpt-1"), {"output_bias": np.array(bias, np.float32)})
-    assert fine_tuning.goes_on_with_head(str(tmp_path / "before"), str(tmp_path / "now")) is expected
+    assert training.goes_on_with_head(str(tmp_path / "before"), str(tmp_path / "now")) is expected
 
 
 def test_what_is_left_out_keeps_its_value(tmp_path):

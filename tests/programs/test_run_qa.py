@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from data_prep import label_map
+from data_prep.tasks import label_map
 
 RESULTS = ("predictions.json", "nbest_predictions.json")
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 import run_ner
 from common.errors import InputError
-from data_prep import ner
-from data_prep.tokenization import FullTokenizer
+from data_prep.tasks import ner
+from data_prep.text.tokenization import FullTokenizer
 from modeling import checkpoint, selection, training
 from modeling.config import BertConfig
 from modeling.heads import TokenClassifier

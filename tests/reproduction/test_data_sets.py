@@ -6,7 +6,7 @@ import re
 import pytest
 
 from common.errors import InputError
-from data_prep.published import CATALOGUE
+from data_prep.published.catalogue import CATALOGUE
 from reproduction import data_sets
 from reproduction.data_sets import DATA_SETS, Gap, Model
 

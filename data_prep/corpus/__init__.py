@@ -1,0 +1,1 @@
+"""Pre-training corpora: from files to shards of records."""

@@ -1,0 +1,276 @@
+"""Reads articles of PubMed Central (Open Access subset, JATS XML) for pre-training.
+
+Files, directories of files, and the `.tar.gz` archives as PMC distributes them, which are read as a stream: nothing
+is unpacked or written.
+"""
+
+import dataclasses
+import io
+import itertools
+import os
+import tarfile
+import types
+import zlib
+
+from absl import flags
+from lxml import etree
+
+from common.errors import InputError
+from common.xml_elements import SAFE, decompressed, describe_error
+from data_prep.corpus.versions import WITHOUT_TEXT, Document, raise_error
+from data_prep.formats.jats import local_name, read_id, read_paragraphs
+
+ARTICLE_SUFFIXES = (".nxml", ".xml", ".nxml.gz", ".xml.gz")
+MEMBER_SUFFIXES = (".nxml", ".xml")
+ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
+MAX_ARTICLE_BYTES = 32_000_000  # the tree of an article takes up to 33 times as much memory
+READ_BYTES = 1 << 20
+READ_ERRORS = (OSError, EOFError, zlib.error)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What is read of an article besides title, abstracts, body and captions."""
+
+    back_matter: bool = False  # acknowledgements, glossary, appendices, statements; captions of supplements
+
+
+def define_reader_flags():
+    flags.DEFINE_bool(
+        "back_matter",
+        Options.back_matter,
+        "PMC: also acknowledgements, glossaries, appendices, statements of the authors and captions of supplements.",
+    )
+
+
+def reader_options(values):
+    """Returns the Options that the flags of `define_reader_flags` say; `values` has them as attributes."""
+    return Options(values.back_matter)
+
+
+# Files
+
+
+def is_archive(path):
+    """Whether a path is that of an archive of articles, by its name."""
+    return path.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def list_files(path):
+    """The articles and archives that a path means: itself, or those in a directory and below it, sorted.
+
+    Raises:
+      InputError: there is none, or the path has another extension.
+    """
+    expected = ", ".join(ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES)
+    if os.path.isdir(path):
+        files = sorted(name for name in _walk(path) if name.lower().endswith(ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES))
+        if not files:
+            raise InputError(f"{path}: no articles in this directory; expected files {expected}")
+        return files
+    if not os.path.isfile(path):
+        raise InputError(f"{path}: no such file or directory; expected articles ({expected})")
+    if not path.lower().endswith(ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES):
+        raise InputError(f"{path}: unknown extension; expected {expected}")
+    return [path]
+
+
+def _walk(path):
+    """Yields the files below a directory, through links as well, but through no directory twice."""
+    seen = {os.path.realpath(path)}
+    for directory, directories, names in os.walk(path, onerror=_raise_unreadable, followlinks=True):
+        yield from (os.path.join(directory, name) for name in names)
+        places = {name: os.path.realpath(os.path.join(directory, name)) for name in sorted(directories)}
+        directories[:] = [name for name, place in places.items() if place not in seen]
+        seen.update(places.values())
+
+
+def _raise_unreadable(error):
+    raise InputError(f"{error.filename}: cannot be read ({error.strerror})")
+
+
+# Articles
+
+
+class _Limited:
+    """A file for reading that fails when one article of it is too large."""
+
+    def __init__(self, file, where):
+        self._file, self._where = file, where
+        self.begin_article()
+
+    def begin_article(self):
+        self._left = MAX_ARTICLE_BYTES
+
+    def read(self, size):
+        data = self._file.read(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise InputError(f"{self._where}: an article of more than {MAX_ARTICLE_BYTES // 1_000_000} MB")
+        return data
+
+
+def _parse(file, where, options):
+    """Yields the Document of each article in an XML file, usually one, with one at a time in memory.
+
+    Europe PMC and NCBI's services put several articles into one file, as `articles` or `pmc-articleset`.
+
+    Raises:
+      InputError: not well-formed, not JATS, too large; the message begins with `where`.
+    """
+    limited = _Limited(file, where)
+    articles = etree.iterparse(limited, events=("end",), tag="{*}article", **SAFE)
+    found = False
+    try:
+        for _, article in articles:
+            found = True
+            yield _document(article, where, options)
+            limited.begin_article()
+            article.clear()
+            while article.getprevious() is not None:
+                del article.getparent()[0]
+    except etree.XMLSyntaxError as error:
+        raise InputError(f"{where}, {describe_error(error, articles.error_log)}") from None
+    if not found:
+        raise InputError(f"{where}, line 1: root element {local_name(articles.root.tag)}; expected article")
+
+
+def _document(article, where, options):
+    try:
+        paragraphs = read_paragraphs(article, options.back_matter)
+    except InputError as error:
+        raise InputError(f"{where}, {error}") from None
+    return Document(*read_id(article), paragraphs, "" if paragraphs else WITHOUT_TEXT)
+
+
+def _read_file(path, options):
+    """Yields the documents of an XML file."""
+    try:
+        with open(path, "rb") as file, decompressed(file) as source:
+            yield from _parse(source, path, options)
+    except READ_ERRORS as error:
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+
+
+# Archives
+
+
+MAX_NAME_BYTES = 1_000_000  # of a member; tarfile reads it whole, whatever its header says
+
+
+class _Header(tarfile.TarInfo):
+    """The header of a member. `tarfile` takes most defects for the end of the archive; here they are errors."""
+
+    @classmethod
+    def frombuf(cls, buffer, encoding, errors):
+        header = super().frombuf(buffer, encoding, errors)
+        if not header.isreg() and header.size > MAX_NAME_BYTES:
+            raise tarfile.HeaderError(f"a header of {header.size:,} bytes")
+        return header
+
+    @classmethod
+    def fromtarfile(cls, archive):
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:
+            raise  # the mark at the end of a whole archive
+        except (tarfile.HeaderError, ValueError) as error:  # ValueError: in an extended header
+            raise tarfile.ReadError(str(error)) from None
+
+
+def _members(path, numbers, is_wanted):
+    """Yields `(number, name, bytes)` of each article in an archive that is wanted, in order.
+
+    Only regular files are read. Their names are for messages and never become paths.
+
+    Args:
+      path: the archive.
+      numbers: iterator that gives each article its number.
+      is_wanted: says of a number whether the article is read.
+
+    Raises:
+      InputError: the archive cannot be read, holds no article, is truncated or corrupt; what was whole before that
+        has been yielded.
+    """
+    count = 0
+    try:
+        with open(path, "rb") as file, decompressed(file) as content:
+            # tarfile itself could decompress, but would check neither the end of the data nor their checksum.
+            # `read1` gives all there is before a defect; `read` would fail with the last articles in its buffer.
+            source = types.SimpleNamespace(read=content.read1)
+            with tarfile.open(fileobj=source, mode="r|", bufsize=READ_BYTES, tarinfo=_Header) as archive:
+                for name, data in _read_members(archive):
+                    count, number = count + 1, next(numbers)
+                    if is_wanted(number):
+                        yield number, name, data
+    except (tarfile.TarError, *READ_ERRORS) as error:
+        if getattr(error, "strerror", None):
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise InputError(f"{path}: truncated or corrupt archive after {count} articles ({error})") from None
+    if not count:
+        raise InputError(f"{path}: no articles in this archive; expected members {', '.join(MEMBER_SUFFIXES)}")
+
+
+def _read_members(archive):
+    """Yields `(name, bytes)` of the articles in an open archive."""
+    while (member := archive.next()) is not None:
+        archive.members.clear()  # or it would remember millions
+        if member.isreg() and member.name.lower().endswith(MEMBER_SUFFIXES):
+            # With one byte more than an article may have `_parse` says that it is too large.
+            yield member.name, archive.extractfile(member).read(MAX_ARTICLE_BYTES + 1)
+    # The checksum is behind the last member. What is not zero there would be another archive.
+    while rest := archive.fileobj.read(READ_BYTES):
+        if rest.strip(b"\0"):
+            raise tarfile.ReadError("data behind its end")
+
+
+# Documents
+
+
+def _sources(paths, options, is_wanted):
+    """Yields `(number, documents)` of each wanted article; `documents` raises InputError if it cannot be read."""
+    numbers = itertools.count()
+    for path in paths:
+        if is_archive(path):
+            try:
+                for number, name, data in _members(path, numbers, is_wanted):
+                    shown = "".join(char if char.isprintable() else "?" for char in name)
+                    yield number, _parse(io.BytesIO(data), f"{path}, {shown}", options)
+            except InputError as error:
+                # The lost rest of the archive counts as one article, so that one part of several reports it.
+                number = next(numbers)
+                if is_wanted(number):
+                    yield number, _fail(error)
+        else:
+            number = next(numbers)
+            if is_wanted(number):
+                yield number, _read_file(path, options)
+
+
+def _fail(error):
+    raise error
+    yield  # a generator, as the others
+
+
+def read_documents(paths, options, part=0, parts=1, bad_file=raise_error):
+    """Yields the articles of files and archives, one at a time in memory.
+
+    Args:
+      paths: files and archives; those of PMC hold many thousand articles each.
+      options: Options.
+      part, parts: only the articles whose number leaves the remainder `part` when divided by `parts` are read, so
+        that several processes can share an archive.
+      bad_file: called with an InputError that says why an article cannot be read (not well-formed, unknown encoding,
+        not JATS, entities of its own, too large, ...) or where an archive breaks off; then the next one is read.
+
+    Yields:
+      `(number, Document)`: the place of the article among all in `paths`, from 0; articles of another part and those
+      that cannot be read have numbers too. Several articles in one XML file have the same number. An article of
+      which nothing is read is left out ("without text").
+    """
+    for number, documents in _sources(paths, options, lambda number: number % parts == part):
+        try:
+            for document in documents:
+                yield number, document
+        except InputError as error:
+            bad_file(error)

@@ -1,0 +1,255 @@
+"""Reads BioC XML and BioC JSON, one document at a time in memory; `read_bioc` makes `Document`s of them.
+
+The library `bioc` turns each document into its objects. It would parse XML with entities expanded, so it gets no file
+from elsewhere, but what `read_elements` has parsed safely, written anew without a document type. Its reader of JSON
+needs all of a file in memory, so the library `ijson` takes that apart.
+"""
+
+import copy
+from codecs import BOM_UTF8
+
+import bioc
+import ijson
+from bioc import biocjson
+from bioc.biocjson.decoder import parse_collection
+from ijson.common import ObjectBuilder
+from lxml import etree
+
+from common.errors import InputError
+from common.xml_elements import entity_text, read_elements
+from data_prep.formats.placement import Report
+from data_prep.formats.read_bioc import holders, make_document
+from data_prep.formats.read_entities import log_misplaced
+from data_prep.formats.read_source import as_file, base_name, decode_line, name_of, open_text, raw_lines
+
+MAX_DEPTH = 100  # of objects and lists in each other; BioC has some ten
+
+# XML: elements that hold nothing but text, and attributes that the DTD does not demand, but the library does.
+TEXTS = ("source", "date", "key", "infon", "id", "offset", "text")
+COLLECTION_TEXTS = ("source", "date", "key", "infon")
+OPTIONAL_ATTRIBUTES = (("annotation", "id"), ("relation", "id"), ("node", "role"))
+
+# JSON: keys of a list of documents, the second in PubTator 3's export; what may be left out, but the library demands.
+DOCUMENT_LISTS = ("documents", "PubTator3")
+DEFAULTS = {
+    "document": {"id": "", "infons": {}, "annotations": [], "relations": []},
+    "passages": {"infons": {}, "text": "", "sentences": [], "annotations": [], "relations": []},
+    "sentences": {"infons": {}, "text": "", "annotations": [], "relations": []},
+    "annotations": {"id": "", "infons": {}, "text": "", "locations": []},
+    "relations": {"id": "", "infons": {}, "nodes": []},
+    "locations": {},
+    "nodes": {"refid": "", "role": ""},
+}
+
+
+# XML
+
+
+def read_bioc_xml(path, bad_document):
+    """Yields the documents of a BioC XML file, see `read_bioc.make_document`.
+
+    Args:
+      path: the file, compressed or not, or "-".
+      bad_document: called with what is wrong with a document, which is then left out.
+
+    Raises:
+      InputError: the file cannot be read or is not BioC XML; where it breaks off, after what came before.
+    """
+    name, report, collection = name_of(path), Report(), None
+    with as_file(path, bad_document) as (file, bad_element):
+        for count, element in enumerate(read_elements(file, "document", "collection"), 1):
+            source = f"{name}, line {element.sourceline}"
+            if collection is None:
+                before = [*element.itersiblings(*COLLECTION_TEXTS, preceding=True)][::-1]
+                collection = _decode_xml(before, source)
+            try:
+                (decoded,) = _decode_xml([element], source).documents
+                yield make_document(decoded, collection, source, f"{base_name(path)}:{count}", report)
+            except InputError as error:
+                bad_element(str(error))
+    log_misplaced(report, name)
+
+
+def _decode_xml(elements, source):
+    """Returns the BioCCollection of elements that a `collection` holds; they are changed."""
+    for element in elements:
+        for node in list(element.iter(*TEXTS)):
+            text = _text_of(node)
+            del node[:]
+            node.text = text
+        for tag, attribute in OPTIONAL_ATTRIBUTES:
+            for node in element.iter(tag):
+                node.set(attribute, node.get(attribute, ""))
+    xml = "".join(etree.tostring(element, encoding="unicode", with_tail=False) for element in elements)
+    try:
+        decoded = bioc.loads(f"<collection>{xml}</collection>")
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{source}: not BioC ({_describe(error)}); expected offsets, locations, nodes") from None
+    for holder in (decoded, *(inner for document in decoded.documents for inner in _infon_holders(document))):
+        holder.infons = {key: value or "" for key, value in holder.infons.items()}  # the library has None for ""
+    return decoded
+
+
+def _infon_holders(document):
+    for holder in holders(document):
+        yield from (holder, *holder.annotations, *holder.relations)
+
+
+def _text_of(element):
+    """The text in an element, with the named characters of HTML for its entities."""
+    pieces = [element.text or ""]
+    for child in element:
+        pieces += [entity_text(child) if child.tag is etree.Entity else _text_of(child), child.tail or ""]
+    return "".join(pieces)
+
+
+def _describe(error):
+    """What the library misses, in words: a KeyError says no more than the key."""
+    return f"no {error}" if isinstance(error, KeyError) else str(error)
+
+
+# JSON
+
+
+def read_bioc_json(path, bad_document):
+    """Yields the documents of a BioC JSON file, see `read_bioc.make_document`.
+
+    The file holds collections, lists of them, documents, or PubTator 3's export, one or several, as JSON lines too. If
+    its name ends in `.jsonl`, what is after a line that is not JSON is read as well.
+
+    Args:
+      path: the file, compressed or not, or "-".
+      bad_document: called with what is wrong with a document, or a line, which is then left out.
+
+    Raises:
+      InputError: the file cannot be read, is empty, or not JSON; where it breaks off, after what came before.
+    """
+    name, report = name_of(path), Report()
+    is_lines = path.lower().removesuffix(".gz").endswith(".jsonl")
+    with open_text(path) as file:
+        values = _values_of_lines(file, path, bad_document) if is_lines else _values_of_file(file, path)
+        for count, (information, value, place) in enumerate(values, 1):
+            source = f"{name}, {place or f'document {count}'}"
+            try:
+                decoded, collection = _decode_json(value, information, source)
+                yield make_document(decoded, collection, source, f"{base_name(path)}:{count}", report)
+            except InputError as error:
+                bad_document(str(error))
+    log_misplaced(report, name)
+
+
+def _values_of_lines(file, path, bad_document):
+    """Yields `(information on the collection, document, line)`."""
+    for number, raw in raw_lines(file):
+        place = f"line {number}"
+        try:
+            line = decode_line(raw, number, path)
+            if line.strip():
+                events = ijson.basic_parse(line.encode(), use_float=True)
+                yield from ((*pair, place) for pair in _read_values(events))
+        except InputError as error:
+            bad_document(str(error))
+        except ijson.JSONError as error:
+            bad_document(f"{name_of(path)}, {place}: cannot be read as JSON ({_first_line(error)}); expected BioC JSON")
+
+
+def _values_of_file(file, path):
+    """Yields `(information on the collection, document, "")`."""
+    if file.peek(len(BOM_UTF8)).startswith(BOM_UTF8):
+        file.read(len(BOM_UTF8))
+    try:
+        events = ijson.basic_parse(file, multiple_values=True, use_float=True)
+        yield from ((*pair, "") for pair in _read_values(events))
+    except ijson.JSONError as error:
+        raise InputError(
+            f"{name_of(path)}: cannot be read as JSON ({_first_line(error)}); expected BioC JSON"
+        ) from None
+
+
+def _first_line(error):
+    """The message of a JSONError, which may be bytes, without the picture of the place."""
+    message = error.args[0] if error.args else ""
+    message = message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)
+    return message.strip().split("\n")[0].rstrip(".")
+
+
+def _read_values(events):
+    """Yields `(information on the collection, document)` of the values of a JSON file, or of the lists that they are.
+
+    Args:
+      events: iterator of ijson's `(event, value)`.
+    """
+    for event, value in events:
+        if event == "start_map":
+            yield from _read_object(events)
+        elif event not in ("start_array", "end_array"):
+            yield {}, value
+
+
+def _read_object(events):
+    """Yields `(information, document)` of a collection, or of a document, after its `start_map`."""
+    builder, key, depth, is_collection = ObjectBuilder(), None, 1, False
+    builder.event("start_map", None)
+    while depth:
+        event, value = next(events)
+        if event == "map_key" and depth == 1:
+            key = value
+        elif event == "start_array" and depth == 1 and key in DOCUMENT_LISTS:
+            is_collection = True
+            builder.event("null", None)  # in place of the list
+            while (first := next(events))[0] != "end_array":
+                yield builder.value, _read_value(first, events)
+            continue
+        builder.event(event, value)
+        depth = _change_depth(depth, event)
+    if not is_collection:
+        yield {}, builder.value
+
+
+def _read_value(first, events):
+    """Returns the value that begins with the event `first`."""
+    builder = ObjectBuilder()
+    builder.event(*first)
+    depth = _change_depth(0, first[0])
+    while depth:
+        event, value = next(events)
+        builder.event(event, value)
+        depth = _change_depth(depth, event)
+    return builder.value
+
+
+def _change_depth(depth, event):
+    depth += event.startswith("start") - event.startswith("end")
+    if depth > MAX_DEPTH:
+        raise ijson.JSONError("nested too deeply")
+    return depth
+
+
+def _decode_json(value, information, source):
+    """Returns `(BioCDocument, BioCCollection without documents)`."""
+    try:
+        if not isinstance(value, dict) or not isinstance(value.get("passages"), list):
+            raise InputError("no passages")
+        decoded = biocjson.fromJSON(_complete(value, "document"), "BioCDocument")
+        texts = {key: information.get(key) or "" for key in ("source", "date", "key")}
+        collection = parse_collection({**texts, "infons": information.get("infons") or {}, "documents": []})
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{source}: not BioC ({_describe(error)}); expected BioC JSON") from None
+    return decoded, collection
+
+
+def _complete(value, kind):
+    """Returns an object of JSON with what the library demands, also in the objects that it holds.
+
+    Args:
+      value: the object.
+      kind: a key of DEFAULTS: the name of the list that it is in.
+    """
+    if not isinstance(value, dict):
+        raise InputError(f"{str(value)[:40]!r} among the {kind}")
+    value = copy.deepcopy(DEFAULTS[kind]) | {key: part for key, part in value.items() if part is not None}
+    if not isinstance(value.get("infons", {}), dict):
+        raise InputError(f"infons {str(value['infons'])[:40]!r}")
+    for key in value.keys() & DEFAULTS.keys():
+        value[key] = [_complete(part, key) for part in value[key]]
+    return value

@@ -1,0 +1,1 @@
+"""Published models and data sets: where they are, how they are checked."""

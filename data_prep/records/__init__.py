@@ -1,0 +1,1 @@
+"""TFRecords: features, writing, reading in batches."""

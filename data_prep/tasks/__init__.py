@@ -1,0 +1,1 @@
+"""The three tasks' examples: reading, encoding, decoding."""

@@ -1,0 +1,249 @@
+"""NER data sets: word-per-line files to labelled pieces, and predicted pieces back to words.
+
+Words are followed by their index all the way, never by the look of their pieces.
+"""
+
+import dataclasses
+import functools
+import os
+
+import numpy as np
+
+from common.errors import InputError
+from common.files import atomic_write, read_lines
+from data_prep.records.example_proto import encode_example
+
+PADDING, CONTINUATION, CLS, SEP = "[PAD]", "X", "[CLS]", "[SEP]"
+OUTSIDE = "O"
+SPECIAL_LABELS = (PADDING, CONTINUATION, CLS, SEP)
+REQUIRED_LABELS = (OUTSIDE, *SPECIAL_LABELS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """Words and their labels, one each."""
+
+    words: list
+    labels: list
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """A stretch of a sentence's pieces that makes one record: `[CLS]`, pieces `start` to `end`, `[SEP]`."""
+
+    sentence: int
+    start: int
+    end: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Pieces:
+    """A sentence in pieces; `word_of[i]` is the index of the word that piece i belongs to."""
+
+    tokens: list
+    word_of: list
+
+
+# Files
+
+
+def read_sentences(path, known_labels=None):
+    """Reads a file with a word and its label a line and a blank line after each sentence.
+
+    The word is the first column and the label the last, separated by tabs or, in a line without a tab, by
+    spaces. Other Unicode spaces belong to the word.
+
+    Args:
+      path: the file.
+      known_labels: the labels that may occur; None for any.
+
+    Raises:
+      InputError: a line without label, a label that is not known, no sentence at all.
+    """
+    sentences, words, labels = [], [], []
+    for number, line in read_lines(path):
+        if not line.strip(" \t"):
+            if words:
+                sentences.append(Sentence(words, labels))
+                words, labels = [], []
+            continue
+        columns = [c for c in line.split("\t" if "\t" in line else " ") if c]
+        if len(columns) < 2:
+            raise InputError(f"{path}, line {number}: no label in {line!r}; expected word, tab, label")
+        word, label = columns[0], columns[-1]
+        if " " in word:
+            raise InputError(f"{path}, line {number}: a space in the word {word!r}; expected word, tab, label")
+        if known_labels is not None and label not in known_labels:
+            raise InputError(
+                f"{path}, line {number}: unknown label {label!r}; expected one of {', '.join(known_labels)}"
+            )
+        words.append(word)
+        labels.append(label)
+    if words:
+        sentences.append(Sentence(words, labels))
+    if not sentences:
+        raise InputError(f"{path}: no sentence; expected word, tab, label a line and blank lines between sentences")
+    return sentences
+
+
+def read_training_sentences(data_dir):
+    """`train_dev.tsv`, or `train.tsv` and `devel.tsv` where a data set (JNLPBA) comes without it."""
+    joined = os.path.join(data_dir, "train_dev.tsv")
+    if os.path.exists(joined):
+        return read_sentences(joined)
+    parts = [os.path.join(data_dir, name) for name in ("train.tsv", "devel.tsv")]
+    if not all(map(os.path.exists, parts)):
+        raise InputError(f"{joined}: no such file; expected it, or train.tsv and devel.tsv beside")
+    return [sentence for part in parts for sentence in read_sentences(part)]
+
+
+# Labels
+
+
+def make_label_list(sentences):
+    """The labels of a model, index by index, from the labels of a data set.
+
+    For plain B, I and O they are the original's: [PAD] B I O X [CLS] [SEP].
+    """
+    found = {label for sentence in sentences for label in sentence.labels}
+    if reserved := sorted(found & set(SPECIAL_LABELS)):
+        raise InputError(f"label {reserved[0]!r} is reserved; expected labels such as B-Disease, I-Disease, O")
+    found |= {"B", "I", OUTSIDE} if found <= {"B", "I", OUTSIDE} else {OUTSIDE}
+    return [PADDING, *sorted(found), CONTINUATION, CLS, SEP]
+
+
+def data_labels(labels):
+    """Those of a model's labels that a data set may have."""
+    return [label for label in labels if label not in SPECIAL_LABELS]
+
+
+# Pieces and records
+
+
+def split_words(sentences, tokenizer):
+    """Each sentence in `Pieces`."""
+    tokenize = functools.cache(tokenizer.tokenize)
+    result = []
+    for sentence in sentences:
+        pieces = [(token, i) for i, word in enumerate(sentence.words) for token in tokenize(word)]
+        result.append(Pieces([token for token, _ in pieces], [i for _, i in pieces]))
+    return result
+
+
+def make_windows(pieces, max_seq_length, truncate=False):
+    """Cuts sentences into windows that fit a sequence.
+
+    A longer sentence becomes windows that overlap by half, each beginning with a word, so that every
+    piece has context on both sides in one of them. With `truncate`, the original's way, its rest is left out.
+    """
+    room = max_seq_length - 2  # [CLS] and [SEP]
+    windows = []
+    for index, sentence in enumerate(pieces):
+        count, start = len(sentence.tokens), 0
+        while not truncate and count - start > room:
+            windows.append(Window(index, start, start + room))
+            start = _word_start(sentence, start + (room + 1) // 2, after=start)
+        windows.append(Window(index, start, min(count, start + room)))
+    return windows
+
+
+def _word_start(sentence, piece, after):
+    """The first piece of the word that holds `piece`, or `piece` if that word begins at or before `after`."""
+    start = piece
+    while start > 0 and sentence.word_of[start - 1] == sentence.word_of[piece]:
+        start -= 1
+    return start if start > after else piece
+
+
+def serialize(windows, pieces, sentences, tokenizer, labels):
+    """Yields a record a window: `input_ids`, `input_mask`, `segment_ids`, `label_ids`."""
+    tags = [label_pieces(*parts, labels) for parts in zip(pieces, sentences, strict=True)]
+    for window in windows:
+        inside = slice(window.start, window.end)
+        tokens = [CLS, *pieces[window.sentence].tokens[inside], SEP]
+        tagged = tags[window.sentence]
+        yield encode_example(
+            {
+                "input_ids": tokenizer.convert_tokens_to_ids(tokens),
+                "input_mask": [1] * len(tokens),
+                "segment_ids": [0] * len(tokens),
+                "label_ids": [tagged[0], *tagged[1:-1][inside], tagged[-1]],
+            }
+        )
+
+
+def label_pieces(pieces, sentence, labels):
+    """Label indices of `[CLS]`, the pieces, `[SEP]`: a word's first piece has its label, the others have `X`."""
+    previous = [-1, *pieces.word_of]
+    names = [
+        sentence.labels[word] if word != before else CONTINUATION
+        for before, word in zip(previous, pieces.word_of, strict=False)
+    ]
+    return [labels.index(name) for name in (CLS, *names, SEP)]
+
+
+# Predictions
+
+
+def merge_windows(windows, predictions, pieces):
+    """Joins the predicted labels of the windows of each sentence.
+
+    Where windows overlap, a piece has the label of the window in which it is farthest from an edge.
+
+    Args:
+      windows: as of `make_windows`.
+      predictions: for each window, an array of label indices: `[CLS]`, pieces, `[SEP]`.
+      pieces: as of `split_words`.
+
+    Returns:
+      For each sentence, an array of label indices: `[CLS]`, the pieces that a window held, `[SEP]`.
+    """
+    merged = [None] * len(pieces)
+    depth = [None] * len(pieces)
+    ends = {window.sentence: window.end for window in windows}  # of the last window
+    for window, predicted in zip(windows, predictions, strict=True):
+        i, inside = window.sentence, slice(window.start, window.end)
+        if merged[i] is None:
+            merged[i], depth[i] = np.zeros(ends[i] + 2, predicted.dtype), np.full(ends[i], -1)
+            merged[i][0] = predicted[0]
+        depths = _depth(window.end - window.start)
+        better = depths > depth[i][inside]
+        merged[i][1:-1][inside][better] = predicted[1:-1][better]
+        depth[i][inside][better] = depths[better]
+        merged[i][-1] = predicted[-1]
+    return merged
+
+
+def _depth(size):
+    """How far each of `size` pieces is from the nearer edge of its window."""
+    return np.minimum(np.arange(size), np.arange(size)[::-1])
+
+
+def word_labels(sentence, pieces, predicted, labels):
+    """The label of each word: that of its first piece.
+
+    A word without a piece, or beyond a truncated sequence, or whose piece was given a special label, is `O`.
+    """
+    result = [OUTSIDE] * len(sentence.words)
+    previous = -1
+    for word, index in zip(pieces.word_of, predicted[1:-1], strict=False):
+        if word != previous and labels[index] not in SPECIAL_LABELS:
+            result[word] = labels[index]
+        previous = word
+    return result
+
+
+def write_predictions(output_dir, pieces, merged, labels):
+    """Writes `token_test.txt` and `label_test.txt`: a piece and its label a line, `[CLS]` and `[SEP]` around.
+
+    As in the original, a piece labelled `[PAD]` is written as `O`.
+    """
+    with (
+        atomic_write(os.path.join(output_dir, "token_test.txt")) as token_file,
+        atomic_write(os.path.join(output_dir, "label_test.txt")) as label_file,
+    ):
+        for sentence, predicted in zip(pieces, merged, strict=True):
+            tokens = [CLS, *sentence.tokens[: len(predicted) - 2], SEP]
+            token_file.writelines(f"{token}\n" for token in tokens)
+            names = (labels[index] for index in predicted)
+            label_file.writelines(f"{OUTSIDE if name == PADDING else name}\n" for name in names)
