@@ -34,7 +34,7 @@ import tensorflow as tf
 from absl import flags
 
 from biocodes import re_eval
-from common import errors, files
+from common import errors, files, inputs
 from data_prep.tasks import label_map, ner
 from data_prep.text import tokenizer_files
 from fine_tuning.model_directory import CONFIG_FILE, FILE_NAME
@@ -180,7 +180,7 @@ def read_settings(directory):
     path = os.path.join(directory, FILE_NAME)
     if not os.path.exists(path):
         return None
-    settings = files.read_json(path, "what a model was fine-tuned for")
+    settings = inputs.read_json(path, "what a model was fine-tuned for")
     if not isinstance(settings, dict):
         raise errors.InputError(f"{path}: expected a JSON object, found {type(settings).__name__}")
     return settings

@@ -25,7 +25,7 @@ import common.quiet_tensorflow  # noqa: F401  (before all else that imports Tens
 # isort: split
 from absl import flags
 
-from common import errors, files
+from common import errors, files, inputs
 from common.errors import InputError
 from common.progress import progress
 from data_prep.text.tokenization import FullTokenizer, validate_case_matches_checkpoint
@@ -77,8 +77,8 @@ def define_flags():
 def main(_):
     pooling = choose_pooling(FLAGS.vectors, FLAGS.pooling)
     check_flags(FLAGS, pooling, FLAGS["layers"].present)
-    inputs = files.expand_patterns(FLAGS.input_file)
-    files.check_output_file(FLAGS.output_file, inputs)
+    input_files = inputs.expand_patterns(FLAGS.input_file)
+    files.check_output_file(FLAGS.output_file, input_files)
     distribution.start("one_device")
     config = BertConfig.from_json_file(FLAGS.bert_config_file)
     config.check_sequence_length(FLAGS.max_seq_length)
@@ -86,12 +86,12 @@ def main(_):
     validate_case_matches_checkpoint(FLAGS.do_lower_case, FLAGS.init_checkpoint)
     tokenizer = FullTokenizer(FLAGS.vocab_file, FLAGS.do_lower_case)
     config.check_vocabulary(tokenizer.vocab_size, FLAGS.vocab_file)
-    total = count_lines(inputs)
+    total = count_lines(input_files)
     bert = features.load_model(config, FLAGS.init_checkpoint, with_pooler=layers is None)
     extractor = features.Extractor(bert, layers, FLAGS.combine_layers, FLAGS.vectors, pooling)
 
     cut = Cut()
-    lines = encode_lines(inputs, tokenizer, FLAGS.max_seq_length, cut)
+    lines = encode_lines(input_files, tokenizer, FLAGS.max_seq_length, cut)
     output_format = FLAGS.output_format or vector_files.format_of(FLAGS.output_file)
     with progress("features", total, unit="line") as bar:
         windows = extractor.run(lines, FLAGS.batch_size, bar.update)
@@ -134,11 +134,11 @@ def parse_layers(texts, num_layers):
     return layers
 
 
-def count_lines(inputs):
+def count_lines(input_files):
     """Reads all input, so that a fault in it is found now; returns the number of lines."""
-    total = sum(1 for path in inputs for _ in files.read_lines(path))
+    total = sum(1 for path in input_files for _ in inputs.read_lines(path))
     if not total:
-        raise InputError(f"{inputs[0]}: no line in {len(inputs)} files; expected a sentence a line")
+        raise InputError(f"{input_files[0]}: no line in {len(input_files)} files; expected a sentence a line")
     return total
 
 
@@ -150,10 +150,10 @@ class Cut:
     first: str = ""  # file and line
 
 
-def encode_lines(inputs, tokenizer, max_seq_length, cut):
+def encode_lines(input_files, tokenizer, max_seq_length, cut):
     """Yields a `features.Line` for each line, and counts in the `Cut` those that lose pieces."""
-    for path in inputs:
-        for number, text in files.read_lines(path):
+    for path in input_files:
+        for number, text in inputs.read_lines(path):
             line = features.encode_line(text, tokenizer, max_seq_length)
             if line.is_cut:
                 cut.count += 1

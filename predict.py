@@ -26,7 +26,7 @@ from common import errors, files
 from common import flags as shared_flags
 from common.errors import InputError, StoppedError
 from common.progress import progress
-from data_prep.formats import libraries, readers, writers
+from data_prep.formats import table
 from data_prep.tasks import answers
 from data_prep.text import sentences
 from fine_tuning import model_directory
@@ -40,10 +40,10 @@ MAX_WARNINGS = 5  # of text that cannot be read, printed as they come; all are c
 
 def define_flags():
     flags.DEFINE_string("input", "-", "Files, directories and patterns, separated by commas; -: standard input.")
-    flags.DEFINE_enum("input_format", "auto", readers.FORMATS, "What the input is; auto: each file's own.")
+    flags.DEFINE_enum("input_format", "auto", table.INPUT_FORMATS, "What the input is; auto: each file's own.")
     flags.DEFINE_string("output_file", "-", "File for all that is found (brat: directory); -: standard output.")
     flags.DEFINE_string("output_dir", None, "Directory for a file for each input; goes on where it was stopped.")
-    flags.DEFINE_enum("output_format", "jsonl", writers.FORMATS, "How to write what is found.")
+    flags.DEFINE_enum("output_format", "jsonl", table.OUTPUT_FORMATS, "How to write what is found.")
     shared_flags.define_annotator_flags()
     flags.DEFINE_string("qa_model", None, "Directory of a model of run_qa.py, in place of the others.")
     flags.DEFINE_multi_string("question", [], "What to ask about the input; may be given several times.")
@@ -54,7 +54,7 @@ def define_flags():
 
 def main(_):
     check_flags(FLAGS)
-    paths = readers.list_inputs(FLAGS.input, FLAGS.output_dir)
+    paths = table.list_inputs(FLAGS.input, FLAGS.output_dir, FLAGS.input_format)
     if FLAGS.qa_model:
         answer_questions(paths, FLAGS)
     elif FLAGS.output_dir:
@@ -129,12 +129,14 @@ def check_flags(values):
             raise InputError("--input=-: standard input can be read once; expected files, or one --question")
     if values.output_dir and values.output_file != outputs.STANDARD:
         raise InputError("--output_file and --output_dir: expected one of them")
-    if values.output_format == "brat" and not values.output_dir and values.output_file == outputs.STANDARD:
+    to_standard = not values.output_dir and values.output_file == outputs.STANDARD
+    if values.output_format in table.DIRECTORIES and to_standard:
         raise InputError(
-            "--output_format=brat: files for each document; expected --output_file=DIRECTORY or --output_dir"
+            f"--output_format={values.output_format}: files for each document; expected --output_file=DIRECTORY or "
+            "--output_dir"
         )
     for flag in ("input_format", "output_format"):
-        libraries.check_installed(getattr(values, flag), f"--{flag}={getattr(values, flag)}")
+        table.check_installed(getattr(values, flag), f"--{flag}={getattr(values, flag)}")
     if values.output_format == "conll" and values.re_model:
         raise InputError("--output_format=conll: has no place for relations; expected another with --re_model")
 
@@ -194,7 +196,7 @@ def read(paths, input_format, tally, owners=None, failed=None):
     """
     for path in paths:
         try:
-            for document in readers.read_documents(path, input_format, tally.problem):
+            for document in table.read_documents(path, input_format, tally.problem):
                 if owners is not None:
                     owners.append(path)
                 yield document

@@ -22,7 +22,7 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from common import errors, files
+from common import errors, files, inputs
 from common import flags as shared_flags
 from data_prep.corpus import manifest
 from data_prep.records import records
@@ -107,7 +107,7 @@ def main(_):
 
 def find_files(patterns, features):
     """The files that `patterns` means, each looked at."""
-    paths = files.expand_patterns(patterns)
+    paths = inputs.expand_patterns(patterns)
     manifest.check_shards(paths)
     records.check_files(paths, features)
     return paths

@@ -83,7 +83,9 @@ def read_sentences(path, count):
     """The first sentences of abstracts, one a line."""
     split_sentences = load_sentence_splitter()
     options = text_documents.Options(text_format="lines")
-    abstracts = (paragraph for _, doc in text_documents.read_documents(path, options) for paragraph in doc.paragraphs)
+    abstracts = (
+        paragraph for _, article in text_documents.read_articles(path, options) for paragraph in article.paragraphs
+    )
     found = (abstract[slice(*span)] for abstract in abstracts for span in split_sentences(abstract))
     return list(itertools.islice(found, count))
 

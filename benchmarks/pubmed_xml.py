@@ -6,8 +6,8 @@ Makes files as NLM does of the abstracts of a text, with made-up journals, autho
 around them, 6.8 KB a record, and goes through each in three ways, in turn, in one process:
 
     iterparse   lxml with the same safe settings: every record is parsed and freed, nothing is taken
-    documents   data_prep.formats.pubmed_xml.read_documents
-    sentences   read_documents, and the sentences of the paragraphs joined to lines
+    documents   data_prep.formats.pubmed_xml.read_articles
+    sentences   read_articles, and the sentences of the paragraphs joined to lines
 
 Prints MB of XML (uncompressed) a second, medians, and ratios to the first; then the peak memory of a process that
 goes the third way through a tenth of the file, and through all of it.
@@ -35,7 +35,7 @@ from lxml.builder import E
 
 from common.errors import run
 from common.xml_elements import SAFE
-from data_prep.formats.pubmed_xml import Options, read_documents
+from data_prep.formats.pubmed_xml import Options, read_articles
 from data_prep.text.sentences import load_sentence_splitter
 
 SEED = 12345
@@ -229,7 +229,7 @@ def _format(element):
 
 
 def parse_only(path):
-    """What `read_documents` adds to: the parser alone, its tree freed."""
+    """What `read_articles` adds to: the parser alone, its tree freed."""
     with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
         tags = ("PubmedArticle", "PubmedBookArticle", "DeleteCitation")
         for _, element in etree.iterparse(file, events=("end",), tag=tags, **SAFE):
@@ -239,14 +239,14 @@ def parse_only(path):
 
 
 def parse_documents(path):
-    for _ in read_documents(path, Options()):
+    for _ in read_articles(path, Options()):
         pass
 
 
 def parse_to_sentences(path):
     split_sentences = load_sentence_splitter()
     characters = 0
-    for _, document in read_documents(path, Options()):
+    for _, document in read_articles(path, Options()):
         sentences = [text[start:end] for text in document.paragraphs for start, end in split_sentences(text)]
         characters += len("\n".join(sentences))
     return characters
@@ -302,7 +302,7 @@ def main(_):
         small = os.path.join(directory, f"small{extension}")
         write_pubmed_xml(small, read_abstracts(values.text, values.records // 10), SEED)
         size = _uncompressed_size(paths[0])
-        characters = sum(len("".join(d.paragraphs)) for _, d in read_documents(paths[0], Options()))
+        characters = sum(len("".join(d.paragraphs)) for _, d in read_articles(paths[0], Options()))
         print(
             f"{values.records:,} records, {extension}, {size / 1e6:.1f} MB of XML, {size / values.records:,.0f} bytes "
             f"a record, of which {characters / values.records:,.0f} characters of text; one core, medians of "

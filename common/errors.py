@@ -17,6 +17,11 @@ class StoppedError(Exception):
     """The program was asked to stop and did so in order. The message says where it stands."""
 
 
+def raise_error(error):
+    """What a reader does with a bad file unless told otherwise."""
+    raise error
+
+
 def name_some(ids, limit=5):
     """How a message names many things: `7 (a, b, c, d, e, ...)`; no limit if it is None."""
     named = ids[:limit]

@@ -1,59 +1,15 @@
-"""Text files: strict UTF-8 on the way in, all or nothing on the way out."""
+"""Outputs: written whole or not at all; directories that one process works in."""
 
 import contextlib
 import errno
 import fcntl
-import glob
 import hashlib
-import json
 import os
 
 from common.errors import InputError
 
 LOCK_FILE = ".lock"  # in a directory that is held
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-def read_lines(path):
-    """Yields `(line_number, line)` of a UTF-8 text file, from 1, without line endings.
-
-    Only `\\n` and `\\r\\n` end a line, so that Unicode separators inside a field stay in it. A byte order mark at the
-    start, as spreadsheets write it, is left out.
-
-    Raises:
-      InputError: the file is missing, unreadable or not UTF-8 (with the line).
-    """
-    try:
-        with open(path, "rb") as file:
-            for number, raw in enumerate(file, 1):
-                try:
-                    line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                except UnicodeDecodeError as error:
-                    raise InputError(
-                        f"{path}, line {number}: invalid UTF-8 (byte {error.start + 1} of the line); "
-                        "expected UTF-8 text"
-                    ) from None
-                yield number, line.rstrip("\n").removesuffix("\r")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def read_json(path, expected):
-    """What a UTF-8 JSON file holds.
-
-    Args:
-      path: the file.
-      expected: what it should be, for the message.
-
-    Raises:
-      InputError: the file is missing, unreadable, not UTF-8 or not JSON (with the line).
-    """
-    try:
-        return json.loads("\n".join(line for _, line in read_lines(path)))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg}); expected {expected}") from None
-    except RecursionError:
-        raise InputError(f"{path}: nested too deeply; expected {expected}") from None
 
 
 @contextlib.contextmanager
@@ -131,29 +87,6 @@ def locked(directory):
         except BlockingIOError:
             raise InputError(f"{directory}: another process works there; expected that it is left to finish") from None
         yield
-
-
-def expand_patterns(patterns, list_files=None):
-    """The files that a comma-separated list of paths and glob patterns means, in the order given.
-
-    Args:
-      patterns: str.
-      list_files: a function from a path, also of a directory, to the files it stands for; None: files alone count.
-
-    Raises:
-      InputError: a pattern that matches no file.
-    """
-    files = []
-    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
-        found = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))  # a name may have brackets
-        matches = [path for path in found if os.path.isfile(path) or list_files]
-        if not matches:
-            raise InputError(f"{pattern}: no such file; expected paths or patterns, separated by commas")
-        for path in matches:
-            files += list_files(path) if list_files else [path]
-    if not files:
-        raise InputError(f"{patterns!r}: names no file; expected paths or patterns, separated by commas")
-    return files
 
 
 def sha256(path):

@@ -1,17 +1,13 @@
 """Large XML files, element by element, as safe to read when somebody else has made them."""
 
-import contextlib
-import gzip
 import html.entities
-import zlib
 
 from lxml import etree
 
 from common.errors import InputError
-from data_prep.corpus.versions import fold
+from common.inputs import READ_ERRORS, decompressed, fold, read_error
 
 MAX_ELEMENT_BYTES = 32_000_000  # their tree takes up to 33 times as much memory
-GZIP_START = b"\x1f\x8b"  # RFC 1952
 CHUNK_SIZE = 2**17  # bytes; a tenth faster than the 2**15 of lxml's iterparse
 # What comes from somebody else's file is neither fetched nor expanded, and costs memory only as it is long.
 SAFE = {
@@ -27,7 +23,7 @@ SAFE = {
 def read_elements(path, tag, root_tag):
     """Yields the elements `tag` of an XML file, one at a time in memory.
 
-    The file may be compressed by gzip, which its first bytes say, whatever its name. Entities from outside the file
+    The file may be compressed, which its first bytes say, whatever its name. Entities from outside the file
     are not read and those declared in it are not expanded (but in attributes, where libxml2 does so in bounds).
     Comments and processing instructions are left out.
 
@@ -61,17 +57,11 @@ def read_elements(path, tag, root_tag):
         root = parser.close()
     except etree.XMLSyntaxError as error:
         raise InputError(f"{path}, {describe_error(error, parser.feed_error_log)}") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    except READ_ERRORS as error:
+        raise read_error(path, error) from None
     roots = (root_tag,) if isinstance(root_tag, str) else root_tag
     if not found and root.tag not in roots:
         raise InputError(f"{path}, line 1: root element {root.tag}; expected {' or '.join(roots)}")
-
-
-def decompressed(file):
-    """Returns a context manager that gives an open file, decompressed if it is gzip, which its first bytes say."""
-    is_gzip = file.peek(len(GZIP_START)).startswith(GZIP_START)
-    return gzip.open(file) if is_gzip else contextlib.nullcontext(file)
 
 
 def describe_error(error, log):

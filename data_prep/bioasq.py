@@ -22,7 +22,8 @@ import unicodedata
 from absl import flags, logging
 
 from common.errors import InputError, name_some, run
-from common.files import atomic_write, expand_patterns, make_directory, read_json
+from common.files import atomic_write, make_directory
+from common.inputs import expand_patterns, read_json
 from common.progress import progress
 from data_prep.formats.pubmed_xml import Options, read_files
 

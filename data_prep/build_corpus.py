@@ -28,7 +28,8 @@ import os
 from absl import flags, logging
 
 from common.errors import InputError, run
-from common.files import atomic_write, expand_patterns, locked, make_directory, read_json, sha256
+from common.files import atomic_write, locked, make_directory, sha256
+from common.inputs import expand_patterns, read_json
 from common.parallel import map_processes
 from common.progress import progress
 from data_prep import create_pretraining_data

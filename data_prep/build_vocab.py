@@ -25,7 +25,8 @@ import sentencepiece
 from absl import flags, logging
 
 from common.errors import InputError, run
-from common.files import check_output_file, expand_patterns, write_lines
+from common.files import check_output_file, write_lines
+from common.inputs import expand_patterns
 from common.progress import progress
 from data_prep.corpus.pretraining_text import TextFiles, decode_line
 from data_prep.text.tokenization import (

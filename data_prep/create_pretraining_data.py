@@ -20,7 +20,8 @@ import random
 from absl import flags, logging
 
 from common.errors import InputError, run
-from common.files import expand_patterns, make_directory
+from common.files import make_directory
+from common.inputs import expand_patterns
 from common.parallel import map_processes
 from common.progress import progress
 from data_prep.corpus.instances import Options, Vocabulary, create_records

@@ -10,7 +10,7 @@ a line, a blank line between documents), `lines` (each a document), or `sentence
 from absl import flags
 
 from common.errors import run
-from common.files import expand_patterns
+from common.inputs import expand_patterns
 from data_prep.corpus import text_documents
 from data_prep.corpus.extraction import extract_to_file
 from data_prep.corpus.sources import Reading, Sources, define_source_flags, reading_options

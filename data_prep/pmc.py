@@ -10,7 +10,7 @@ captions; with `--back_matter` acknowledgements, glossaries, appendices and the 
 from absl import flags
 
 from common.errors import run
-from common.files import expand_patterns
+from common.inputs import expand_patterns
 from data_prep.corpus.extraction import extract_to_file
 from data_prep.corpus.sources import Reading, Sources, define_source_flags, reading_options
 from data_prep.formats import pmc_articles

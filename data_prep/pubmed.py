@@ -11,7 +11,7 @@ newest version counts, and those in DeleteCitation are left out; so are records 
 from absl import flags
 
 from common.errors import run
-from common.files import expand_patterns
+from common.inputs import expand_patterns
 from data_prep.corpus.extraction import extract_to_file
 from data_prep.corpus.sources import Reading, Sources, define_source_flags, reading_options
 from data_prep.formats import pubmed_xml

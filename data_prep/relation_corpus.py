@@ -22,22 +22,23 @@ import os
 from absl import flags
 
 from common.errors import InputError, run
-from common.files import atomic_write, expand_patterns, make_directory
+from common.files import atomic_write, make_directory
+from common.inputs import expand_patterns
 from common.progress import progress
-from data_prep.formats.annotated import read_bioc, read_chemprot, read_pubtator
-from data_prep.formats.placement import Entity, Report
-from data_prep.tasks.relations import OTHER
+from data_prep.formats import chemprot, table
+from data_prep.formats.document import Entity
+from data_prep.formats.placement import Report
+from data_prep.tasks.relations import ONE_LINE, anonymize
 from data_prep.text.sentences import join_across, load_sentence_splitter, split_paragraphs
 
 FLAGS = flags.FLAGS
 
+FORMATS = {"bioc": "bioc_xml", "bioc_json": "bioc_json", "brat": "brat", "pubtator": "pubtator"}  # as of `table`
 NEGATIVE_LABEL = "false"
 CHEMPROT_LABELS = ["cpr:3", "cpr:4", "cpr:5", "cpr:6", "cpr:9"]  # the groups that are evaluated
 CHEMPROT_TYPES = {"GENE-Y": "GENE", "GENE-N": "GENE"}  # whether a database has an entry for the gene
-OVERLAP_NAMES = {("CHEMICAL", "GENE"): "CHEM-GENE"}
 # Starts and ends are characters of the document's text: its paragraphs with one character between them.
 PAIRS_HEADER = "document entity1 start1 end1 text1 entity2 start2 end2 text2 sentence_start sentence_end".split()
-ONE_LINE = str.maketrans("\t\n\r", "   ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Row:
     document_id: str
     first: Entity
     second: Entity
+    texts: tuple  # of the two
     span: tuple
     sentence: str
     label: str
@@ -105,14 +107,15 @@ def make_rows(documents, split_sentences, options, counts):
             found = _pairs(inside, options.types)
             counts.sentences += bool(found)
             pairs |= {frozenset((a.id, b.id)): (sentence, inside, a, b) for a, b in found}
-        counts.without_relation += bool(pairs and not document.relations)
-        labels = _label_pairs(document.relations, entities, pairs, options, counts)
+        counts.without_relation += bool(pairs and not (document.relations or document.concept_relations))
+        labels = _label_pairs(document, entities, pairs, options, counts)
         for key, (sentence, inside, first, second) in pairs.items():
             others = [entity for entity in inside if entity.id not in key] if options.mask_others else []
             text = anonymize(document.text, sentence, first, second, others)
             label = labels.get(key, options.negative_label)
             counts.labels[label] += 1
-            yield Row(document.id, first, second, sentence, text, label)
+            texts = tuple(document.text[entity.start : entity.end] for entity in (first, second))
+            yield Row(document.id, first, second, texts, sentence, text, label)
 
 
 def _type_name(name):
@@ -143,7 +146,7 @@ def _pairs(entities, types):
     return list(itertools.product(firsts, seconds))
 
 
-def _label_pairs(relations, entities, pairs, options, counts):
+def _label_pairs(document, entities, pairs, options, counts):
     """Returns the label of each related pair, by key, and counts the relations."""
     by_id = {entity.id: [entity] for entity in entities}
     by_concept = collections.defaultdict(list)
@@ -151,13 +154,14 @@ def _label_pairs(relations, entities, pairs, options, counts):
         for concept in entity.concepts:
             by_concept[concept].append(entity)
     found = {}
-    for relation in relations:
+    ends = [(relation, by_id) for relation in document.relations]
+    ends += [(relation, by_concept) for relation in document.concept_relations]
+    for relation, named in ends:
         counts.relation_types[relation.type] += 1
         label = options.label(relation.type)
         if label is None:
             continue
         counts.relations += 1
-        named = by_concept if relation.of_concepts else by_id
         firsts, seconds = named.get(relation.first), named.get(relation.second)
         if not firsts or not seconds:
             counts.without_entity += 1
@@ -174,40 +178,6 @@ def _label_pairs(relations, entities, pairs, options, counts):
             counts.other_types += 1
     counts.several_labels += sum(len(set(labels)) > 1 for labels in found.values())
     return {key: labels[0] for key, labels in found.items()}
-
-
-def anonymize(text, span, first, second, others):
-    """A sentence with two entities replaced by their types.
-
-    Args:
-      text: the document's.
-      span: `(start, end)` of the sentence in it.
-      first, second: the pair; one token stands for both if they overlap.
-      others: entities that become `@OTHER$`, but for those that overlap the pair; those that overlap one
-        another become one.
-
-    Returns:
-      The sentence, in one line.
-    """
-    if first.start < second.end and second.start < first.end:
-        types = (first.type, second.type)
-        name = OVERLAP_NAMES.get(types, "-".join(types))
-        spans = [(min(first.start, second.start), max(first.end, second.end), f"@{name}$")]
-    else:
-        spans = [(entity.start, entity.end, f"@{entity.type}$") for entity in (first, second)]
-    pair = list(spans)
-    for other in sorted(others, key=lambda entity: entity.start):
-        if any(other.start < end and start < other.end for start, end, _ in pair):
-            continue
-        start, end = other.start, other.end
-        if len(spans) > len(pair) and start < spans[-1][1]:
-            start, end = spans[-1][0], max(end, spans.pop()[1])
-        spans.append((start, end, OTHER))
-    parts, position = [], span[0]
-    for start, end, token in sorted(spans):
-        parts += [text[position:start], token]
-        position = end
-    return "".join([*parts, text[position : span[1]]]).translate(ONE_LINE)
 
 
 def pairs_path(output_file):
@@ -247,7 +217,10 @@ def write_rows(rows, counts, output_file, output_format):
 
 
 def _pair_columns(row):
-    entities = [(entity.id, entity.start, entity.end, entity.text) for entity in (row.first, row.second)]
+    entities = [
+        (entity.id, entity.start, entity.end, text)
+        for entity, text in zip((row.first, row.second), row.texts, strict=True)
+    ]
     return [str(value).translate(ONE_LINE) for value in (row.document_id, *entities[0], *entities[1], *row.span)]
 
 
@@ -276,14 +249,18 @@ def summarize(report, counts, output_file, output_format):
             f"{counts.several_labels} pairs with several labels, of which the first in the file is written; "
             f"{counts.without_relation} documents with pairs and no relation at all"
         )
+    if report.other_annotations:
+        yield f"{report.other_annotations} annotations that are neither entities nor relations are left out"
     if report.rows_of_unknown_documents:
         yield f"{report.rows_of_unknown_documents} rows of the tables are of documents that are not in the corpus"
     yield from report.examples
 
 
 def define_flags():
-    flags.DEFINE_enum("input_format", None, ["chemprot", "bioc", "pubtator"], "Format of the corpus.")
-    flags.DEFINE_string("input_file", None, "The corpus (ChemProt: abstracts): paths or globs, comma-separated.")
+    flags.DEFINE_enum("input_format", None, ["chemprot", *FORMATS], "Format of the corpus; bioc: in XML.")
+    flags.DEFINE_string(
+        "input_file", None, "The corpus (ChemProt: abstracts): files, directories and patterns, comma-separated."
+    )
     flags.DEFINE_string("entities_file", None, "ChemProt's table of entities.")
     flags.DEFINE_string("relations_file", None, "ChemProt's table of relations. None: with --output_format=predict.")
     flags.DEFINE_string("output_file", None, "File to write; what its rows are about goes to <name>.pairs.tsv.")
@@ -320,23 +297,37 @@ def make_options(input_format, entity_types, labels, binary, negative_label, mas
 
 def make_reader(input_format, input_file, entities_file, relations_file, predict):
     """Returns a function from a Report to an iterable of Document; raises InputError for flags that do not fit."""
-    paths = expand_patterns(input_file)
     if input_format != "chemprot":
         if entities_file or relations_file:
             raise InputError("--entities_file, --relations_file: expected with --input_format=chemprot only")
-        read = {"bioc": read_bioc, "pubtator": read_pubtator}[input_format]
-        return lambda report: itertools.chain.from_iterable(read(path, report) for path in paths)
+        name = FORMATS[input_format]
+        table.check_installed(name, f"--input_format={input_format}")
+        paths = table.list_inputs(input_file, input_format=name)
+        return lambda report: itertools.chain.from_iterable(
+            table.read_documents(path, name, _refuse, report) for path in paths
+        )
+    paths = expand_patterns(input_file)
     if len(paths) != 1 or not entities_file:
         raise InputError("--input_format=chemprot: expected one --input_file (abstracts) and an --entities_file")
     if not relations_file and not predict:
         raise InputError("no --relations_file, so no labels; expected it, or --output_format=predict")
-    return lambda report: read_chemprot(paths[0], entities_file, relations_file, report)
+    return lambda report: chemprot.read(paths[0], entities_file, relations_file, report)
 
 
-def _watched(documents, bar):
+def _refuse(message):
+    """A corpus to learn from is read whole or not at all."""
+    raise InputError(message)
+
+
+def _watched(documents, report, options, counts, bar):
+    """The documents; at their end counts the relations that a reader left out for want of their entities."""
     for document in documents:
         bar.update()
         yield document
+    counts.relation_types.update(report.without_entity)
+    missing = sum(number for name, number in report.without_entity.items() if options.label(name) is not None)
+    counts.relations += missing
+    counts.without_entity += missing
 
 
 def main(_):
@@ -354,7 +345,9 @@ def main(_):
     make_directory(os.path.dirname(FLAGS.output_file) or ".")
     report, counts = Report(), Counts()
     with progress("documents", unit="document") as bar:
-        rows = make_rows(_watched(read_documents(report), bar), split_sentences, options, counts)
+        rows = make_rows(
+            _watched(read_documents(report), report, options, counts, bar), split_sentences, options, counts
+        )
         write_rows(rows, counts, FLAGS.output_file, FLAGS.output_format)
     print("\n".join(summarize(report, counts, FLAGS.output_file, FLAGS.output_format)))
 

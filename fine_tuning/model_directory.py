@@ -17,7 +17,8 @@ import os
 import shutil
 
 from common.errors import InputError
-from common.files import atomic_write, read_json
+from common.files import atomic_write
+from common.inputs import read_json
 from data_prep.tasks import label_map
 from data_prep.text.tokenization import FullTokenizer
 from modeling import checkpoint

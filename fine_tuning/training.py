@@ -10,7 +10,7 @@ import os
 
 import keras
 
-from common import files
+from common import files, inputs
 from common import flags as shared_flags
 from common.errors import InputError
 from data_prep.records import records
@@ -201,7 +201,7 @@ def check_beginning(model, loaded, output_dir, init_checkpoint, seed):
         if distribution.is_chief():
             files.write_lines(path, [json.dumps(now, indent=1)])
     elif os.path.exists(path):
-        before = files.read_json(path, "what the training began from")
+        before = inputs.read_json(path, "what the training began from")
         if before["sha256"] != now["sha256"]:
             raise InputError(
                 f"--init_checkpoint={init_checkpoint or ''}: other weights than those from which the training in "

@@ -9,8 +9,9 @@ import shutil
 import sys
 
 from common.errors import InputError
-from common.files import atomic_write, make_directory, read_lines
-from data_prep.formats import writers
+from common.files import atomic_write, make_directory
+from common.inputs import read_lines
+from data_prep.formats import table
 
 STANDARD = "-"  # standard output
 DONE_FILE = "done.jsonl"  # of a directory: what was asked for, then a line for each input that is done
@@ -34,17 +35,17 @@ def one_file(path, output_format, models):
 
     Args:
       path: of the file, which appears when all is done, or `STANDARD`; for brat of a directory.
-      output_format: one of `writers.FORMATS`.
+      output_format: one of `table.OUTPUT_FORMATS`.
       models: names of the models that look for entities.
 
     Raises:
       InputError: it cannot be written.
     """
     if path == STANDARD:
-        with writers.open_writer(output_format, standard_output(), models) as writer:
+        with table.open_writer(output_format, standard_output(), models) as writer:
             yield writer
         return
-    if os.path.isdir(path) and (output_format != "brat" or os.listdir(path)):
+    if os.path.isdir(path) and (output_format not in table.DIRECTORIES or os.listdir(path)):
         raise InputError(f"{path}: a directory that exists; expected the path of something new, or --output_dir")
     make_directory(os.path.dirname(path) or ".")
     with _open(path, output_format, models) as writer:
@@ -54,18 +55,18 @@ def one_file(path, output_format, models):
 @contextlib.contextmanager
 def _open(path, output_format, models):
     """Opens a writer for a file, or for a directory if it is brat's, that appears when it is whole."""
-    if output_format == "brat":
+    if output_format in table.DIRECTORIES:
         temporary = f"{path}.tmp{os.getpid()}"
         make_directory(temporary)
         try:
-            with writers.open_writer(output_format, temporary, models) as writer:
+            with table.open_writer(output_format, temporary, models) as writer:
                 yield writer
             shutil.rmtree(path, ignore_errors=True)  # empty, or of a run that was killed before it noted this input
             os.replace(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     else:
-        with atomic_write(path) as file, writers.open_writer(output_format, file, models) as writer:
+        with atomic_write(path) as file, table.open_writer(output_format, file, models) as writer:
             yield writer
 
 
@@ -92,7 +93,7 @@ class Directory:
                     "--input, or files with different names"
                 )
             inputs[name] = path
-            if f"{name}{writers.EXTENSIONS[self.output_format]}" == DONE_FILE:
+            if f"{name}{table.FORMATS[self.output_format].extension}" == DONE_FILE:
                 raise InputError(f"{path}: its output would be {DONE_FILE}, which is taken; expected another name")
 
     def begin(self, settings):
@@ -142,7 +143,7 @@ class Directory:
     @contextlib.contextmanager
     def open(self, path):
         """Opens a writer for the documents of an input; what it writes appears when all of them are written."""
-        target = os.path.join(self.path, self.name(path)) + writers.EXTENSIONS[self.output_format]
+        target = os.path.join(self.path, self.name(path)) + table.FORMATS[self.output_format].extension
         make_directory(os.path.dirname(target))
         for left in glob.glob(f"{glob.escape(target)}.tmp*"):  # by a run that was killed
             shutil.rmtree(left) if os.path.isdir(left) else os.remove(left)

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from common.errors import InputError
 from data_prep.formats.document import Entity, Relation, unused_ids
-from data_prep.relation_corpus import anonymize
 from data_prep.tasks import relations
+from data_prep.tasks.relations import anonymize
 from data_prep.text.sentences import join_across
 from fine_tuning.model_directory import FILE_NAME, ModelDirectory
 from inference import sequences

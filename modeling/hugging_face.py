@@ -23,7 +23,8 @@ import re
 import numpy as np
 
 from common.errors import InputError
-from common.files import atomic_write, read_json
+from common.files import atomic_write
+from common.inputs import read_json
 from modeling import checkpoint, weight_files
 from modeling.bert import LAYER_NORM_EPSILON
 from modeling.config import BertConfig

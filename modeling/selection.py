@@ -17,7 +17,7 @@ import re
 
 import numpy as np
 
-from common import files
+from common import files, inputs
 from common.errors import InputError
 from modeling import checkpoint
 
@@ -111,7 +111,7 @@ def read_table(path):
     if not os.path.exists(path):
         return []
     rows = []
-    for number, line in files.read_lines(path):
+    for number, line in inputs.read_lines(path):
         fields = line.split("\t")
         try:
             if number > 1:

@@ -10,7 +10,8 @@ import numpy as np
 import safetensors.numpy
 
 from common.errors import InputError
-from common.files import atomic_write, read_json
+from common.files import atomic_write
+from common.inputs import read_json
 
 SAFETENSORS = "model.safetensors"
 PYTORCH = "pytorch_model.bin"

@@ -7,7 +7,7 @@ import os
 import shlex
 
 from common.errors import InputError, name_some
-from common.files import read_lines
+from common.inputs import read_lines
 from reproduction import paper
 
 # Directories as in the released archives, and as some keep them.

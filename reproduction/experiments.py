@@ -15,7 +15,8 @@ import sys
 import time
 
 from common.errors import InputError, StoppedError
-from common.files import atomic_write, make_directory, read_json
+from common.files import atomic_write, make_directory
+from common.inputs import read_json
 from reproduction import scores
 from reproduction.data_sets import BATCHES, DATA_SETS, bioasq_files, edition_of, locate, missing_files
 

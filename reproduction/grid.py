@@ -14,7 +14,7 @@ import os
 import shlex
 import sys
 
-from common import errors, files
+from common import errors, files, inputs
 from reproduction import data_sets, experiments
 
 USAGE = (
@@ -122,7 +122,7 @@ def check_command(run):
     """Raises `InputError` if a run was begun by another command."""
     path = os.path.join(run.directory, COMMAND_FILE)
     if os.path.exists(path) and data_sets.find_file(os.path.join(run.directory, "selection"), "*.index"):
-        before = "\n".join(line for _, line in files.read_lines(path))
+        before = "\n".join(line for _, line in inputs.read_lines(path))
         if before != shlex.join(run.command):
             raise errors.InputError(
                 f"{run.directory}: trained with other flags; expected the same, or a new OUTPUT_DIR. It was: {before}"

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import pathlib
 
-from common.files import read_lines
+from common.inputs import read_lines
 
 # The three scores of a task in the order of their columns; the paper compares models by the last.
 METRICS = {

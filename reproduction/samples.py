@@ -14,7 +14,7 @@ from absl import flags
 
 from biocodes import bioasq_eval
 from common import errors
-from common.files import read_lines
+from common.inputs import read_lines
 from reproduction import data_sets, paper, programs
 from reproduction.report import Report, Section, Span, Table, Text, write
 from reproduction.tables import runs_table

@@ -11,7 +11,7 @@ import os
 from absl import flags
 
 from common import errors
-from common.files import read_json
+from common.inputs import read_json
 from data_prep.tasks import ner, relations
 from reproduction import data_sets, experiments, paper, programs
 from reproduction.report import Report, Section, Table, write

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from common.errors import InputError
-from data_prep.formats import libraries, readers, writers
+from data_prep.formats import table
 
 # By the name that they are imported by; what the extras for users install.
 OPTIONAL = "apache_beam bioc flask ijson jinja2 matplotlib waitress".split()
@@ -90,13 +90,13 @@ def test_an_editable_install(clone, tmp_path):
     code = """
 import importlib.util, site, sys
 site.addsitedir(sys.argv[1])
-for name in ("data_prep", "inference.formats", "predict", "convert", "tests"):
+for name in ("data_prep", "data_prep.formats", "predict", "convert", "tests"):
     print(getattr(importlib.util.find_spec(name), "origin", None))
 """
     found = python("-S", "-c", code, site, cwd=tmp_path)
     assert found.stdout.splitlines() == [
         str(clone / "data_prep" / "__init__.py"),
-        str(clone / "inference" / "formats" / "__init__.py"),
+        str(clone / "data_prep" / "formats" / "__init__.py"),
         *["None"] * 3,  # scripts are not for every program of an environment
     ]
 
@@ -129,7 +129,6 @@ for name in [*{scripts}, "data_prep.build_corpus", "demo_server", "reproduction.
 
 
 def test_formats_that_need_an_extra_say_which(tmp_path, monkeypatch):
-    assert set(libraries.LIBRARIES) <= {*readers.FORMATS, *writers.FORMATS}
     (tmp_path / "a.xml").write_text("<collection><document></document></collection>")
     for name in OPTIONAL:
         monkeypatch.setitem(sys.modules, name, None)
@@ -139,7 +138,7 @@ def test_formats_that_need_an_extra_say_which(tmp_path, monkeypatch):
         "--output_format=html: needs jinja2": "reports",
     }.items():
         with pytest.raises(InputError) as error:
-            libraries.check_installed(flag.partition("=")[2].partition(":")[0], flag.partition(":")[0])
+            table.check_installed(flag.partition("=")[2].partition(":")[0], flag.partition(":")[0])
         assert str(error.value) == f"{flag}; expected pip install -e '.[{extra}]'"
     with pytest.raises(InputError, match=r"a\.xml: bioc_xml: needs bioc and ijson; expected pip install -e"):
-        list(readers.read_documents(str(tmp_path / "a.xml"), "auto", None))
+        list(table.read_documents(str(tmp_path / "a.xml"), "auto", None))

@@ -13,7 +13,8 @@ import numpy as np
 from common.errors import InputError
 from common.files import atomic_write
 from common.progress import progress
-from data_prep.corpus.versions import DELETED, DIGEST_BYTES, newest, shard_bounds
+from data_prep.corpus.versions import DIGEST_BYTES, newest, shard_bounds
+from data_prep.formats.document import DELETED
 
 RUN_BYTES = 64 << 20  # of the documents in a run
 ENTRY_BYTES = 400  # that a document takes in memory beside its text

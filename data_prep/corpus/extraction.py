@@ -20,13 +20,14 @@ import unicodedata
 from absl import logging
 
 from common.errors import InputError
-from common.files import LOCK_FILE, atomic_write, check_output_file, locked, make_directory, read_json, sha256
+from common.files import LOCK_FILE, atomic_write, check_output_file, locked, make_directory, sha256
+from common.inputs import read_json
 from common.parallel import map_processes
 from common.progress import progress
 from data_prep.corpus.external_sort import read_in_order, run_path, select_newest, write_runs
 from data_prep.corpus.sources import PMC, Tally, check_splitter, file_size, list_units, read_entries
-from data_prep.corpus.versions import DELETED
 from data_prep.formats import pmc_articles
+from data_prep.formats.document import DELETED
 
 
 @dataclasses.dataclass

@@ -7,7 +7,8 @@ import json
 import os
 
 from common.errors import InputError
-from common.files import atomic_write, read_json, sha256
+from common.files import atomic_write, sha256
+from common.inputs import read_json
 from common.parallel import map_processes
 from common.progress import progress
 

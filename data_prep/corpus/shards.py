@@ -40,8 +40,8 @@ def write_shard(shard, documents, settings, path):
 
     Args:
       shard: its number, which together with the seed determines all random choices.
-      documents: list of `(digest, order, corpus, text)`, of `external_sort.read_shards`, in any order. Of several with the
-        same text, the one that was read first counts.
+      documents: list of `(digest, order, corpus, text)`, of `external_sort.read_shards`, in any order. Of several with
+        the same text, the one that was read first counts.
       settings: `create_pretraining_data.Settings`.
       path: file to write.
 

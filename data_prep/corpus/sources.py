@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 from absl import flags
 
+from common import inputs
 from data_prep.corpus import text_documents
-from data_prep.corpus.versions import WITHOUT_TEXT, digest
+from data_prep.corpus.versions import digest
 from data_prep.formats import pmc_articles, pubmed_xml
+from data_prep.formats.document import WITHOUT_TEXT
 from data_prep.text.sentences import SPLITTERS, load_sentence_splitter
 
 PUBMED, PMC, TEXT = CORPORA = ("pubmed", "pmc", "text")
@@ -56,7 +58,7 @@ class Unit:
 
 
 class Entry(NamedTuple):
-    """A document with its sentences, or the news that there is none, see `documents.Document`."""
+    """A document with its sentences, or the news that there is none, see `Article`."""
 
     id: bytes  # digest of the document's; b"" if it has none
     version: int
@@ -119,7 +121,7 @@ def list_units(sources):
         elif path is not None:
             articles.append(path)
     for path in sources.text_files:
-        add(TEXT, [path], 1 if text_documents.is_compressed(path) else 1 + file_size(path) // TEXT_PART_BYTES)
+        add(TEXT, [path], 1 if inputs.is_compressed(path) else 1 + file_size(path) // TEXT_PART_BYTES)
         first += 1
     return units
 
@@ -139,23 +141,23 @@ def read_entries(unit, reading, tally):
     split_sentences = _splitter(unit.corpus, reading)
     corpus = CORPORA.index(unit.corpus)
     last, index = None, 0
-    for number, document in _read_documents(unit, reading, tally):
+    for number, article in _read_articles(unit, reading, tally):
         # Several articles may be in one file.
         last, index = number, index + 1 if number == last else 0
         order = (unit.first << 40) + ((number << 16) + index if unit.corpus == PMC else number)
-        document_id = digest(document.id.encode()) if document.id else b""
-        sentences = [text[start:end] for text in document.paragraphs for start, end in split_sentences(text)]
-        left_out = document.left_out or ("" if sentences else WITHOUT_TEXT)
+        article_id = digest(article.id.encode()) if article.id else b""
+        sentences = [text[start:end] for text in article.paragraphs for start, end in split_sentences(text)]
+        left_out = article.left_out or ("" if sentences else WITHOUT_TEXT)
         text = b"" if left_out else "".join(sentence + "\n" for sentence in sentences).encode()
-        yield Entry(document_id, document.version, order, corpus, left_out, b"" if left_out else digest(text), text)
+        yield Entry(article_id, article.version, order, corpus, left_out, b"" if left_out else digest(text), text)
 
 
-def _read_documents(unit, reading, tally):
+def _read_articles(unit, reading, tally):
     if unit.corpus == PUBMED:
-        return pubmed_xml.read_documents(unit.paths[0], reading.pubmed)
+        return pubmed_xml.read_articles(unit.paths[0], reading.pubmed)
     if unit.corpus == PMC:
-        return pmc_articles.read_documents(unit.paths, reading.pmc, unit.part, unit.parts, tally.bad_file)
-    return text_documents.read_documents(unit.paths[0], reading.text, unit.part, unit.parts, tally.dropped)
+        return pmc_articles.read_articles(unit.paths, reading.pmc, unit.part, unit.parts, tally.bad_file)
+    return text_documents.read_articles(unit.paths[0], reading.text, unit.part, unit.parts, tally.dropped)
 
 
 @functools.lru_cache(maxsize=2)

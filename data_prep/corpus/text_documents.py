@@ -1,20 +1,16 @@
 """Plain text files, compressed or not, as documents."""
 
-import bz2
 import dataclasses
-import gzip
-import lzma
-import zlib
 
 from absl import flags
 
 from common.errors import InputError
+from common.inputs import READ_ERRORS, fold, is_compressed, open_bytes, read_error
 from data_prep.corpus.pretraining_text import TextFiles, decode_line, read_line
-from data_prep.corpus.versions import Document, fold
+from data_prep.formats.document import Article
 
 MAX_DOCUMENT_CHARS = 50_000_000  # a book has a million
 FORMATS = ("paragraphs", "lines", "sentences")
-OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +35,7 @@ def reader_options(values):
     return Options(values.text_format, values.invalid_utf8)
 
 
-def is_compressed(path):
-    """Whether a file is read as compressed, by its name; such a file has no parts."""
-    return path.endswith(tuple(OPENERS))
-
-
-def read_documents(path, options, part=0, parts=1, dropped=lambda count: None):
+def read_articles(path, options, part=0, parts=1, dropped=lambda count: None):
     """Yields the documents of a text file, or of one of several parts of it.
 
     Args:
@@ -54,7 +45,7 @@ def read_documents(path, options, part=0, parts=1, dropped=lambda count: None):
       dropped: called with the number of bytes that were left out of a line.
 
     Yields:
-      (offset, Document): the offset of the document's first line in the (uncompressed) file.
+      (offset, Article): the offset of the document's first line in the (uncompressed) file.
 
     Raises:
       InputError: the file cannot be read, or is not UTF-8 (with the line).
@@ -71,10 +62,10 @@ def read_documents(path, options, part=0, parts=1, dropped=lambda count: None):
                     "an empty line between documents, or --text_format=lines"
                 )
         if document and (not text or options.text_format == "lines"):
-            yield start, Document("", 1, tuple(document))
+            yield start, Article("", 1, tuple(document))
             document = []
     if document:
-        yield start, Document("", 1, tuple(document))
+        yield start, Article("", 1, tuple(document))
     if is_empty:
         raise InputError(f"{path}: no text in any line")
 
@@ -90,8 +81,8 @@ def _read_lines(path, options, part, parts, dropped):
                 text = text.removeprefix("\ufeff")
             # A sentence stays as it is, for the tokenizer: what is white space to it is a question of its own.
             yield offset, text if options.text_format == "sentences" else fold(text)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    except READ_ERRORS as error:
+        raise read_error(path, error) from None
 
 
 def _raw_lines(path, options, part, parts):
@@ -101,7 +92,7 @@ def _raw_lines(path, options, part, parts):
             yield None, offset, line
         return
     offset = 0
-    with OPENERS[path[path.rindex(".") :]](path) as file:
+    with open_bytes(path) as file:
         for number, line in enumerate(iter(lambda: read_line(file, path), b""), 1):
             yield number, offset, line
             offset += len(line)

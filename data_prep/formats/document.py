@@ -1,10 +1,14 @@
-"""Documents to annotate, and what was found in them.
+"""Documents with their entities and relations, given or found; articles as the literature has them.
 
 All offsets count characters (Unicode code points) of `Document.text`, the end exclusive: `text[start:end]`.
 """
 
 import dataclasses
 import itertools
+import re
+
+# Whatever ends a line for some reader (the line boundaries of `str.splitlines`), and tabs, which separate columns.
+SEPARATORS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +21,12 @@ class Entity:
     end: int
     confidence: float | None = None  # from 0 to 1; None: it was in the input
     model: str = ""  # name of the model that found it; "": it was in the input
+    concepts: frozenset = frozenset()  # ids of what it means, in some terminology
 
 
 @dataclasses.dataclass(frozen=True)
 class Relation:
-    """Between two entities of a document, named by their ids."""
+    """Between two entities of a document, named by their ids, or between two concepts, named likewise."""
 
     id: str
     type: str
@@ -43,7 +48,8 @@ class Document:
     source: str  # file and, where it has several documents, line: for messages
     kinds: tuple = ()  # of the paragraphs, where the source tells: "title", "abstract", ...
     entities: tuple = ()
-    relations: tuple = ()
+    relations: tuple = ()  # between entities, both of which are there
+    concept_relations: tuple = ()  # between concepts: all mentions of the two are meant
     words: tuple | None = None  # of each sentence a tuple of its words' spans; None: not cut into sentences yet
     origin: object = None  # what a format's reader keeps for its writer, so that nothing of the source is lost
 
@@ -52,3 +58,38 @@ def unused_ids(letter, known):
     """Yields T1, T2, ... but for those that some entities, or relations, have already."""
     taken = {each.id for each in known}
     return (name for number in itertools.count(1) if (name := f"{letter}{number}") not in taken)
+
+
+def blocks_of(document):
+    """A list of `(start, end, kind)`: the paragraphs, and without a kind what else but white space is in the text."""
+    kinds = document.kinds or [""] * len(document.paragraphs)
+    blocks, position = [], 0
+    for (start, end), kind in zip([*document.paragraphs, (len(document.text),) * 2], [*kinds, ""], strict=True):
+        for span in ((position, start, ""), (start, end, kind)):
+            if document.text[span[0] : span[1]].strip():
+                blocks.append(span)
+        position = max(position, end)
+    return blocks
+
+
+def join_paragraphs(texts):
+    """Joins paragraphs with newlines; returns `(text, spans)`."""
+    spans, offset = [], 0
+    for text in texts:
+        spans.append((offset, offset + len(text)))
+        offset += len(text) + 1
+    return "\n".join(texts), tuple(spans)
+
+
+DELETED = "deleted"  # why an article is left out: its publisher has withdrawn it
+WITHOUT_TEXT = "without text"
+
+
+@dataclasses.dataclass(frozen=True)
+class Article:
+    """A version of an article, as the literature has it, or the news that there is none (or none any more)."""
+
+    id: str  # the same in all versions, "pubmed:29768149"; "": it has none, and no other article replaces it
+    version: int  # the highest counts; of several of one version the one read last; DELETED: 0 means all versions
+    paragraphs: tuple[str, ...]  # not empty, white space folded to single spaces; no sentence goes across two
+    left_out: str = ""  # why it is not for a corpus: DELETED, "without abstract", ...

@@ -12,7 +12,7 @@ import re
 from lxml import etree
 
 from common.errors import InputError
-from data_prep.corpus.versions import fold
+from common.inputs import fold
 
 # What an element is to the text around it.
 INLINE, BLOCK, LABEL, SPACE, DROP, DROP_BLOCK, CAPTION_ONLY, APART = range(8)

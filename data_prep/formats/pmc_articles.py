@@ -1,4 +1,4 @@
-"""Reads articles of PubMed Central (Open Access subset, JATS XML) for pre-training.
+"""Articles of PubMed Central (Open Access subset, JATS XML), as articles of a corpus and as documents.
 
 Files, directories of files, and the `.tar.gz` archives as PMC distributes them, which are read as a stream: nothing
 is unpacked or written.
@@ -10,14 +10,14 @@ import itertools
 import os
 import tarfile
 import types
-import zlib
 
 from absl import flags
 from lxml import etree
 
-from common.errors import InputError
-from common.xml_elements import SAFE, decompressed, describe_error
-from data_prep.corpus.versions import WITHOUT_TEXT, Document, raise_error
+from common.errors import InputError, raise_error
+from common.inputs import READ_ERRORS, as_file, base_name, decompressed, files_below, name_of, read_error
+from common.xml_elements import SAFE, describe_error
+from data_prep.formats.document import WITHOUT_TEXT, Article, Document, join_paragraphs
 from data_prep.formats.jats import local_name, read_id, read_paragraphs
 
 ARTICLE_SUFFIXES = (".nxml", ".xml", ".nxml.gz", ".xml.gz")
@@ -25,7 +25,6 @@ MEMBER_SUFFIXES = (".nxml", ".xml")
 ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
 MAX_ARTICLE_BYTES = 32_000_000  # the tree of an article takes up to 33 times as much memory
 READ_BYTES = 1 << 20
-READ_ERRORS = (OSError, EOFError, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +63,8 @@ def list_files(path):
     """
     expected = ", ".join(ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES)
     if os.path.isdir(path):
-        files = sorted(name for name in _walk(path) if name.lower().endswith(ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES))
+        found = files_below(path, follow_links=True)
+        files = sorted(name for name in found if name.lower().endswith(ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES))
         if not files:
             raise InputError(f"{path}: no articles in this directory; expected files {expected}")
         return files
@@ -73,20 +73,6 @@ def list_files(path):
     if not path.lower().endswith(ARTICLE_SUFFIXES + ARCHIVE_SUFFIXES):
         raise InputError(f"{path}: unknown extension; expected {expected}")
     return [path]
-
-
-def _walk(path):
-    """Yields the files below a directory, through links as well, but through no directory twice."""
-    seen = {os.path.realpath(path)}
-    for directory, directories, names in os.walk(path, onerror=_raise_unreadable, followlinks=True):
-        yield from (os.path.join(directory, name) for name in names)
-        places = {name: os.path.realpath(os.path.join(directory, name)) for name in sorted(directories)}
-        directories[:] = [name for name, place in places.items() if place not in seen]
-        seen.update(places.values())
-
-
-def _raise_unreadable(error):
-    raise InputError(f"{error.filename}: cannot be read ({error.strerror})")
 
 
 # Articles
@@ -111,7 +97,7 @@ class _Limited:
 
 
 def _parse(file, where, options):
-    """Yields the Document of each article in an XML file, usually one, with one at a time in memory.
+    """Yields the Article of each article in an XML file, usually one, with one at a time in memory.
 
     Europe PMC and NCBI's services put several articles into one file, as `articles` or `pmc-articleset`.
 
@@ -124,7 +110,7 @@ def _parse(file, where, options):
     try:
         for _, article in articles:
             found = True
-            yield _document(article, where, options)
+            yield _article(article, where, options)
             limited.begin_article()
             article.clear()
             while article.getprevious() is not None:
@@ -135,21 +121,21 @@ def _parse(file, where, options):
         raise InputError(f"{where}, line 1: root element {local_name(articles.root.tag)}; expected article")
 
 
-def _document(article, where, options):
+def _article(element, where, options):
     try:
-        paragraphs = read_paragraphs(article, options.back_matter)
+        paragraphs = read_paragraphs(element, options.back_matter)
     except InputError as error:
         raise InputError(f"{where}, {error}") from None
-    return Document(*read_id(article), paragraphs, "" if paragraphs else WITHOUT_TEXT)
+    return Article(*read_id(element), paragraphs, "" if paragraphs else WITHOUT_TEXT)
 
 
 def _read_file(path, options):
-    """Yields the documents of an XML file."""
+    """Yields the articles of an XML file."""
     try:
         with open(path, "rb") as file, decompressed(file) as source:
             yield from _parse(source, path, options)
     except READ_ERRORS as error:
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+        raise read_error(path, error) from None
 
 
 # Archives
@@ -252,7 +238,7 @@ def _fail(error):
     yield  # a generator, as the others
 
 
-def read_documents(paths, options, part=0, parts=1, bad_file=raise_error):
+def read_articles(paths, options, part=0, parts=1, bad_file=raise_error):
     """Yields the articles of files and archives, one at a time in memory.
 
     Args:
@@ -264,7 +250,7 @@ def read_documents(paths, options, part=0, parts=1, bad_file=raise_error):
         not JATS, entities of its own, too large, ...) or where an archive breaks off; then the next one is read.
 
     Yields:
-      `(number, Document)`: the place of the article among all in `paths`, from 0; articles of another part and those
+      `(number, Article)`: the place of the article among all in `paths`, from 0; articles of another part and those
       that cannot be read have numbers too. Several articles in one XML file have the same number. An article of
       which nothing is read is left out ("without text").
     """
@@ -274,3 +260,30 @@ def read_documents(paths, options, part=0, parts=1, bad_file=raise_error):
                 yield number, document
         except InputError as error:
             bad_file(error)
+
+
+def read(path, bad_document, report):
+    """Yields the articles of a JATS XML file, or of an archive of such files, as documents, one at a time in memory.
+
+    The paragraphs are those of `jats.read_paragraphs`; their kinds are not told. The id is that of PMC (PMC1084331),
+    else the PMID or the DOI, else the file's name.
+
+    Args:
+      path: the file, compressed or not, or "-", which is no archive.
+      bad_document: called with why an article of an archive cannot be read, or why the archive breaks off.
+      report: as for `table.read_documents`.
+
+    Raises:
+      InputError: a file that is no archive cannot be read or is not JATS.
+    """
+    with as_file(path, bad_document) as (file, bad_article):
+
+        def bad_file(error):
+            if not is_archive(path):
+                raise error
+            bad_article(str(error))
+
+        for count, (_, article) in enumerate(read_articles([file], Options(), bad_file=bad_file), 1):
+            text, paragraphs = join_paragraphs(article.paragraphs)
+            document_id = article.id.partition(":")[2] or f"{base_name(path)}:{count}"
+            yield Document(document_id, text, paragraphs, f"{name_of(path)}, article {count}")

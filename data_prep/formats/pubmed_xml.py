@@ -1,4 +1,4 @@
-"""Files of PubMed XML as documents.
+"""PubMed XML: records as articles of a corpus and as documents.
 
 The elements are those of NLM's DTD, https://dtd.nlm.nih.gov/ncbi/pubmed/out/pubmed_250101.dtd.
 """
@@ -10,9 +10,10 @@ import re
 from absl import flags, logging
 from lxml import etree
 
-from common.errors import InputError
+from common.errors import InputError, raise_error
+from common.inputs import as_file, fold, name_of
 from common.xml_elements import entity_text, read_elements
-from data_prep.corpus.versions import DELETED, Document, fold
+from data_prep.formats.document import DELETED, Article, Document, join_paragraphs
 
 WITHOUT_ABSTRACT = "without abstract"
 OTHER_LANGUAGE = "other language"
@@ -93,7 +94,7 @@ def _where(path, element):
 
 
 def _identify(pmid, default_version, path, parent):
-    """Returns `(id, version)`.
+    """Returns `(PMID, version)`.
 
     Args:
       pmid: the element PMID, or None.
@@ -103,66 +104,124 @@ def _identify(pmid, default_version, path, parent):
     """
     number = text_of(pmid)
     if not NUMBER.fullmatch(number):
-        raise InputError(f"{_where(path, parent)} with PMID {number!r}; expected a number")
+        raise InputError(f"{_where(path, parent)} with PMID {number[:40]!r}; expected a number")
     version = pmid.get("Version", default_version)
     if not NUMBER.fullmatch(version):
         raise InputError(f"{_where(path, parent)} with PMID {number}, version {version!r}; expected a number")
-    return f"pubmed:{number}", int(version)
+    return number, int(version)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """What is read of a MedlineCitation, a BookDocument or the news of a deletion."""
+
+    pmid: str
+    version: int
+    line: int
+    title: str = ""
+    sections: tuple[str, ...] = ()  # of the abstracts
+    left_out: str = ""  # as of `Article`
+
+    @property
+    def paragraphs(self):
+        return (self.title, *self.sections) if self.title else self.sections
 
 
 def _parse(record, path, options):
-    """Returns the Document of a MedlineCitation or a BookDocument."""
-    document_id, version = _identify(_first(record, "PMID"), "1", path, record)
+    """Returns the Record of a MedlineCitation or a BookDocument."""
+    identity = (*_identify(_first(record, "PMID"), "1", path, record), record.sourceline)
     article = _first(record, "Article")
     if article is None:
         article = record  # a book has all that an Article has in itself
     languages = options.languages
     if languages and not any(text_of(language).lower() in languages for language in article.iterfind("Language")):
-        return Document(document_id, version, (), OTHER_LANGUAGE)
+        return Record(*identity, left_out=OTHER_LANGUAGE)
     abstracts = list(article.iterchildren("Abstract"))
     if options.other_abstracts:
         others = record.iterfind("OtherAbstract")
         abstracts += [a for a in others if not languages or a.get("Language", "eng").lower() in languages]
-    sections = [section for abstract in abstracts for section in _sections(abstract, options.section_labels)]
+    sections = tuple(section for abstract in abstracts for section in _sections(abstract, options.section_labels))
     if not sections and not options.keep_without_abstract:
-        return Document(document_id, version, (), WITHOUT_ABSTRACT)
+        return Record(*identity, left_out=WITHOUT_ABSTRACT)
     title = text_of(_first(article, "ArticleTitle")) or text_of(article.find("Book/BookTitle"))
     if title == NO_TITLE:
         title = ""
-    paragraphs = (title, *sections) if title else tuple(sections)
-    return Document(document_id, version, paragraphs, "" if paragraphs else WITHOUT_ABSTRACT)
+    return Record(*identity, title, sections, "" if title or sections else WITHOUT_ABSTRACT)
 
 
-def read_documents(path, options):
-    """Yields what a PubMed XML file holds, one record at a time in memory.
+def read_records(path, options, bad_record=raise_error):
+    """Yields what a PubMed XML file holds, one Record at a time in memory, in order.
+
+    A record that gives no language is in none of `options.languages`.
+
+    Args:
+      path: the file, compressed or not.
+      options: Options.
+      bad_record: called with an InputError that says what is wrong with a record, which is then left out.
+
+    Raises:
+      InputError: as `read_elements`.
+    """
+    for element in read_elements(path, RECORDS + WRAPPERS + DELETIONS, ROOTS):
+        try:
+            if element.tag in RECORDS:
+                yield _parse(element, path, options)
+            elif element.tag in DELETIONS:
+                for pmid in element.iterchildren("PMID"):
+                    yield Record(*_identify(pmid, "0", path, element), element.sourceline, left_out=DELETED)
+            elif not any(child.tag in RECORDS for child in element):  # the end of an article
+                raise InputError(f"{_where(path, element)} without a record; expected {' or '.join(RECORDS)}")
+        except InputError as error:
+            bad_record(error)
+
+
+def read_articles(path, options):
+    """Yields what a PubMed XML file holds, one article at a time in memory.
 
     The paragraphs are the title and the sections of the abstracts. Records that are not for the corpus are yielded
-    too, since they may replace an older version: with `left_out` and without paragraphs. A record that gives no
-    language is in none of `options.languages`.
+    too, since they may replace an older version: with `left_out` and without paragraphs.
 
     Args:
       path: the file, compressed or not.
       options: Options.
 
     Yields:
-      `(number, Document)`, from 0: the records in order, then the deletions.
+      `(number, Article)`, from 0: the records in order, then the deletions.
 
     Raises:
       InputError: as `read_elements`; a record without a PMID, an article without a record (with the line).
     """
-    number, deletions, is_complete = 0, [], False
-    for element in read_elements(path, RECORDS + WRAPPERS + DELETIONS, ROOTS):
-        if element.tag in RECORDS:
-            yield number, _parse(element, path, options)
-            number, is_complete = number + 1, True
-        elif element.tag in DELETIONS:
-            for pmid in element.iterchildren("PMID"):
-                deletions.append(Document(*_identify(pmid, "0", path, element), (), DELETED))
-        elif not is_complete:
-            raise InputError(f"{_where(path, element)} without a record; expected {' or '.join(RECORDS)}")
+    number, deletions = 0, []
+    for record in read_records(path, options):
+        article = Article(f"pubmed:{record.pmid}", record.version, record.paragraphs, record.left_out)
+        if record.left_out == DELETED:
+            deletions.append(article)
         else:
-            is_complete = False  # the end of an article: the next has its own record
+            yield number, article
+            number += 1
     yield from enumerate(deletions, number)
+
+
+def read(path, bad_document, report):
+    """Yields the records of a PubMed XML file as documents, one at a time in memory, also those of books.
+
+    The paragraphs are the title and the sections of the abstract; a record without them has an empty text. The id is
+    the PMID. Deletions, and abstracts in other languages, are left out.
+
+    Args:
+      path: the file, compressed or not, or "-".
+      bad_document: called with what is wrong with a record (no PMID), which is then left out.
+      report: as for `table.read_documents`.
+
+    Raises:
+      InputError: the file cannot be read or is not PubMed XML; where it breaks off, after what came before.
+    """
+    with as_file(path, bad_document) as (file, bad_record):
+        for record in read_records(file, Options(keep_without_abstract=True), lambda error: bad_record(str(error))):
+            if record.left_out != DELETED:
+                text, paragraphs = join_paragraphs(record.paragraphs)
+                kinds = ("title",) * bool(record.title) + ("abstract",) * len(record.sections)
+                yield Document(record.pmid, text, paragraphs, f"{name_of(path)}, line {record.line}", kinds)
 
 
 # Files
@@ -188,11 +247,11 @@ def file_order(paths):
 
 
 def read_files(paths, options, bar):
-    """Yields the documents of several files, advancing a progress bar."""
+    """Yields the articles of several files, advancing a progress bar."""
     for path in paths:
-        for _, document in read_documents(path, options):
+        for _, article in read_articles(path, options):
             bar.update()
-            yield document
+            yield article
 
 
 # Flags

@@ -10,7 +10,8 @@ import os
 import numpy as np
 
 from common.errors import InputError
-from common.files import atomic_write, read_lines
+from common.files import atomic_write
+from common.inputs import read_lines
 from data_prep.records.example_proto import encode_example
 
 PADDING, CONTINUATION, CLS, SEP = "[PAD]", "X", "[CLS]", "[SEP]"

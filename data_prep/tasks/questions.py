@@ -19,7 +19,7 @@ import random
 import re
 
 from common.errors import InputError, name_some
-from common.files import read_json
+from common.inputs import read_json
 from data_prep.records.example_proto import encode_example
 
 # As the original cuts a context into words: no other Unicode space ends one.

@@ -14,11 +14,13 @@ import os
 import re
 
 from common.errors import InputError
-from common.files import read_lines
+from common.inputs import read_lines
 from data_prep.records.example_proto import encode_example
 
 MARKER = re.compile(r"@(?!OTHER\$)[^\s@$]+\$")  # what stands for one of the two entities
 OTHER = "@OTHER$"  # for one that is not of the pair
+OVERLAP_NAMES = {("CHEMICAL", "GENE"): "CHEM-GENE"}  # of two entities that overlap; others: CHEMICAL-DISEASE
+ONE_LINE = str.maketrans("\t\n\r", "   ")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,3 +217,37 @@ def lower_case(sentence):
 def labels_of(examples):
     """The labels that occur, sorted."""
     return sorted({example.label for example in examples if example.label is not None})
+
+
+def anonymize(text, span, first, second, others):
+    """A sentence with two entities replaced by their types.
+
+    Args:
+      text: the document's.
+      span: `(start, end)` of the sentence in it.
+      first, second: the pair; one token stands for both if they overlap.
+      others: entities that become `@OTHER$`, but for those that overlap the pair; those that overlap one
+        another become one.
+
+    Returns:
+      The sentence, in one line.
+    """
+    if first.start < second.end and second.start < first.end:
+        types = (first.type, second.type)
+        name = OVERLAP_NAMES.get(types, "-".join(types))
+        spans = [(min(first.start, second.start), max(first.end, second.end), f"@{name}$")]
+    else:
+        spans = [(entity.start, entity.end, f"@{entity.type}$") for entity in (first, second)]
+    pair = list(spans)
+    for other in sorted(others, key=lambda entity: entity.start):
+        if any(other.start < end and start < other.end for start, end, _ in pair):
+            continue
+        start, end = other.start, other.end
+        if len(spans) > len(pair) and start < spans[-1][1]:
+            start, end = spans[-1][0], max(end, spans.pop()[1])
+        spans.append((start, end, OTHER))
+    parts, position = [], span[0]
+    for start, end, token in sorted(spans):
+        parts += [text[position:start], token]
+        position = end
+    return "".join([*parts, text[position : span[1]]]).translate(ONE_LINE)

@@ -14,7 +14,7 @@ import re
 import unicodedata
 
 from common.errors import InputError
-from common.files import read_lines
+from common.inputs import read_lines
 
 REQUIRED_PIECES = ("[UNK]", "[CLS]", "[SEP]", "[MASK]")
 UNKNOWN_PIECE = "[UNK]"

@@ -10,7 +10,8 @@ import logging
 import os
 
 from common.errors import InputError
-from common.files import atomic_write, read_json, read_lines, write_lines
+from common.files import atomic_write, write_lines
+from common.inputs import read_json, read_lines
 from data_prep.text.tokenization import REQUIRED_PIECES
 
 VOCABULARY, CONFIG, TOKENIZER = "vocab.txt", "tokenizer_config.json", "tokenizer.json"

@@ -18,9 +18,9 @@ import traceback
 import flask
 from werkzeug.exceptions import HTTPException, InternalServerError, abort
 
-from data_prep.formats import write_lines
+from data_prep.formats import jsonl
 from data_prep.formats.document import Document
-from data_prep.formats.read_text import find_paragraphs
+from data_prep.formats.text import find_paragraphs
 from inference import question_answering
 from inference.web import schema, view
 from inference.web.models import MAX_QUESTION, Models
@@ -98,7 +98,7 @@ def annotate():
         abort(404, "no model that finds entities; expected the server started with --ner_model")
     with models().turn() as advance:
         document = models().annotate(document, advance)
-    return flask.Response(json.dumps(write_lines.to_dict(document), ensure_ascii=False) + "\n", mimetype=JSON)
+    return flask.Response(json.dumps(jsonl.to_dict(document), ensure_ascii=False) + "\n", mimetype=JSON)
 
 
 @pages.post("/api/answer")

@@ -10,7 +10,7 @@ from werkzeug.exceptions import abort
 
 from common.errors import InputError
 from data_prep.formats.document import Document
-from data_prep.formats.read_text import find_paragraphs
+from data_prep.formats.text import find_paragraphs
 from inference import question_answering
 
 BATCH_SIZE = 16  # sequences; small, since the time is looked at after each batch

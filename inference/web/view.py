@@ -1,11 +1,11 @@
-"""The HTML of `inference.web.application`: the form, and what the models found. It looks as write_html's pages do."""
+"""The HTML of `inference.web.application`: the form, and what the models found. It looks as html_page's do."""
 
 import collections
 import dataclasses
 
 import jinja2
 
-from data_prep.formats import write_html
+from data_prep.formats import html_page
 from data_prep.formats.document import Document, Entity
 
 # Made up; the question has its answer in the text.
@@ -19,8 +19,8 @@ found between EGFR expression and the risk of stroke."""
 QUESTION = "Which drug is used in the treatment of polycystic kidney disease?"
 
 # With the templates of the pages that predict.py writes.
-ENVIRONMENT = write_html.ENVIRONMENT.overlay(
-    loader=jinja2.ChoiceLoader([jinja2.PackageLoader("inference.web", "."), write_html.ENVIRONMENT.loader])
+ENVIRONMENT = html_page.environment().overlay(
+    loader=jinja2.ChoiceLoader([jinja2.PackageLoader("inference.web", "."), html_page.environment().loader])
 )
 STYLES = ("page.css", "application.css")
 
@@ -92,12 +92,12 @@ def describe(result, loaded):
 def show_entities(document):
     """For the template: an annotated document with its legend."""
     styles = {}
-    write_html.add_styles(styles, document.entities)
+    html_page.add_styles(styles, document.entities)
     counts = collections.Counter((entity.model, entity.type) for entity in document.entities)
-    blocks, entities, numbers = write_html.arrange(document)
+    blocks, entities, numbers = html_page.arrange(document)
     return {
         "document": document,
-        "legend": write_html.group_by_model(counts),
+        "legend": html_page.group_by_model(counts),
         "blocks": blocks,
         "entities": entities,
         "numbers": numbers,
@@ -118,10 +118,10 @@ def show_answers(document, answers):
             kind = f"{rank}: {one.probability:.2f}"
             marks.append(Entity(str(rank), kind, one.start, one.end, model="qa"))
     document = dataclasses.replace(document, entities=tuple(marks), relations=())
-    blocks, _, _ = write_html.arrange(document)
+    blocks, _, _ = html_page.arrange(document)
     return {
         "answers": answers,
-        "blocks": [block for block in blocks if any(isinstance(piece, write_html.Mark) for piece in block[1])],
+        "blocks": [block for block in blocks if any(isinstance(piece, html_page.Mark) for piece in block[1])],
         "numbers": {mark.id: int(mark.id) for mark in marks},
         "styles": {mark.type: ANSWER_STYLE for mark in marks},
     }

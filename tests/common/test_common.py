@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from common import errors, files
+from common import errors, files, inputs
 from common.errors import InputError
 from common.flags import check_tpu_flags
 from common.parallel import map_processes
@@ -19,14 +19,14 @@ from common.parallel import map_processes
 def test_lines_end_at_line_feeds_only(tmp_path):
     path = tmp_path / "x"
     path.write_bytes("a\u2028b\x0bc\r\n\u00e9\rd\n\nlast".encode())
-    assert list(files.read_lines(path)) == [(1, "a\u2028b\x0bc"), (2, "\u00e9\rd"), (3, ""), (4, "last")]
+    assert list(inputs.read_lines(path)) == [(1, "a\u2028b\x0bc"), (2, "\u00e9\rd"), (3, ""), (4, "last")]
 
 
 def test_invalid_utf8_is_placed(tmp_path):
     path = tmp_path / "x"
     path.write_bytes(b"good\nba\xff\n")
     with pytest.raises(InputError) as error:
-        list(files.read_lines(path))
+        list(inputs.read_lines(path))
     assert str(error.value) == f"{path}, line 2: invalid UTF-8 (byte 3 of the line); expected UTF-8 text"
 
 
@@ -66,13 +66,13 @@ def test_patterns_keep_their_order(tmp_path):
     for name in ("b1", "b2", "a"):
         (tmp_path / name).write_text("")
     (tmp_path / "b3").mkdir()
-    paths = files.expand_patterns(f"{tmp_path}/b*, {tmp_path}/a")
+    paths = inputs.expand_patterns(f"{tmp_path}/b*, {tmp_path}/a")
     assert [os.path.basename(path) for path in paths] == ["b1", "b2", "a"]
     for nothing in (f"{tmp_path}/c*", f"{tmp_path}/a,{tmp_path}/b4", ""):
         with pytest.raises(InputError, match="expected paths or patterns"):
-            files.expand_patterns(nothing)
+            inputs.expand_patterns(nothing)
     (tmp_path / "c[1]").write_text("")
-    assert files.expand_patterns(f"{tmp_path}/c[1]") == [f"{tmp_path}/c[1]"]
+    assert inputs.expand_patterns(f"{tmp_path}/c[1]") == [f"{tmp_path}/c[1]"]
 
 
 def test_a_full_disk_is_said_plainly():
@@ -106,7 +106,7 @@ def test_worker_processes_end_with_a_killed_parent(repository):
 
 def test_what_is_wrong_in_a_worker_process_is_raised_here(tmp_path):
     (tmp_path / "bad").write_bytes(b"\xff")
-    read = functools.partial(files.read_json, expected="JSON")
+    read = functools.partial(inputs.read_json, expected="JSON")
     with pytest.raises(InputError, match="bad, line 1: invalid UTF-8"):
         list(map_processes(read, [str(tmp_path / "bad")] * 2, 2))
 

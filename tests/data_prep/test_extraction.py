@@ -83,7 +83,7 @@ def test_finished_units_are_not_read_again(pubmed, tmp_path, monkeypatch):
     def fail(path, options):
         raise AssertionError(f"{path} is read again")
 
-    monkeypatch.setattr(pubmed_xml, "read_documents", fail)
+    monkeypatch.setattr(pubmed_xml, "read_articles", fail)
     assert list(read_in_order_of(pubmed, work)) == before
 
 

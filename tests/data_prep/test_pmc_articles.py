@@ -11,9 +11,9 @@ import unicodedata
 import pytest
 
 from common.errors import InputError
-from data_prep.corpus.versions import Document
 from data_prep.formats import pmc_articles
-from data_prep.formats.pmc_articles import Options, is_archive, list_files, read_documents
+from data_prep.formats.document import Article
+from data_prep.formats.pmc_articles import Options, is_archive, list_files, read_articles
 
 OPTIONS = Options()
 
@@ -26,7 +26,7 @@ def article(number, text="Text."):
 
 
 def document(number, text="Text."):
-    return Document(f"pmc:PMC{number}", 1, (text,))
+    return Article(f"pmc:PMC{number}", 1, (text,))
 
 
 @pytest.fixture
@@ -73,29 +73,29 @@ MEMBERS = [
 
 def test_files(write):
     paths = [write("a.nxml", article(1)), write("b.xml.gz", gzip.compress(article(2))), write("c.xml", article(3))]
-    assert list(read_documents(paths, OPTIONS)) == [(n, document(n + 1)) for n in range(3)]
+    assert list(read_articles(paths, OPTIONS)) == [(n, document(n + 1)) for n in range(3)]
 
 
 def test_a_file_of_several_articles(write):
     path = write("set.xml", b"<articles>" + article(1) + b"\n" + article(2) + b"</articles>")
-    assert list(read_documents([path], OPTIONS)) == [(0, document(1)), (0, document(2))]
+    assert list(read_articles([path], OPTIONS)) == [(0, document(1)), (0, document(2))]
 
 
 def test_an_article_without_text(write):
-    (result,) = read_documents([write("a.xml", article(1, " "))], OPTIONS)
-    assert result == (0, Document("pmc:PMC1", 1, (), "without text"))
+    (result,) = read_articles([write("a.xml", article(1, " "))], OPTIONS)
+    assert result == (0, Article("pmc:PMC1", 1, (), "without text"))
 
 
 def test_back_matter(write):
     path = write("a.xml", article(1).replace(b"</article>", b"<back><ack><p>Thanks.</p></ack></back></article>"))
-    assert [d.paragraphs for _, d in read_documents([path], Options(back_matter=True))] == [("Text.", "Thanks.")]
-    assert [d.paragraphs for _, d in read_documents([path], OPTIONS)] == [("Text.",)]
+    assert [d.paragraphs for _, d in read_articles([path], Options(back_matter=True))] == [("Text.", "Thanks.")]
+    assert [d.paragraphs for _, d in read_articles([path], OPTIONS)] == [("Text.",)]
 
 
 def test_other_encodings(write):
     text = '<?xml version="1.0" encoding="{}"?><article><body><p>déjà</p></body></article>'
     paths = [write(f"{name}.xml", text.format(name).encode(name)) for name in ("utf-16", "iso-8859-1")]
-    assert [d.paragraphs for _, d in read_documents(paths, OPTIONS)] == [("déjà",), ("déjà",)]
+    assert [d.paragraphs for _, d in read_articles(paths, OPTIONS)] == [("déjà",), ("déjà",)]
 
 
 BOMB = (
@@ -123,10 +123,10 @@ BAD = [
 def test_bad_files(write, content, message):
     path = write("bad.xml", content)
     with pytest.raises(InputError, match=re.escape(path) + message):
-        list(read_documents([path], OPTIONS))
+        list(read_articles([path], OPTIONS))
     errors = []
     paths = [write("a.xml", article(1)), path, write("b.xml", article(2))]
-    assert list(read_documents(paths, OPTIONS, bad_file=errors.append)) == [(0, document(1)), (2, document(2))]
+    assert list(read_articles(paths, OPTIONS, bad_file=errors.append)) == [(0, document(1)), (2, document(2))]
     assert [re.search(message, str(error)) is not None for error in errors] == [True]
     assert "\n" not in str(errors[0])
 
@@ -134,7 +134,7 @@ def test_bad_files(write, content, message):
 def test_a_truncated_gzip_file(write):
     path = write("a.xml.gz", gzip.compress(article(1))[:-9])
     with pytest.raises(InputError, match=re.escape(path) + ": cannot be read .Compressed file ended"):
-        list(read_documents([path], OPTIONS))
+        list(read_articles([path], OPTIONS))
 
 
 def test_nothing_is_read_from_outside(write, tmp_path):
@@ -146,16 +146,16 @@ def test_nothing_is_read_from_outside(write, tmp_path):
         (tmp_path / "dtd").write_text('<!ENTITY x "secret">')
         path = write("a.xml", declaration.encode() + article(1, "a &x; b"))
         with pytest.raises(InputError, match="entity &x; is (declared|unknown)"):
-            list(read_documents([path], OPTIONS))
+            list(read_articles([path], OPTIONS))
 
 
 def test_a_file_that_never_ends(write, monkeypatch):
     monkeypatch.setattr(pmc_articles, "MAX_ARTICLE_BYTES", 3_000_000)
     many = b"<articles>" + article(1, "word " * 100_000) * 8 + b"</articles>"
-    assert len(list(read_documents([write("many.xml", many)], OPTIONS))) == 8  # 4 MB, but not in one article
+    assert len(list(read_articles([write("many.xml", many)], OPTIONS))) == 8  # 4 MB, but not in one article
     path = write("large.xml.gz", gzip.compress(article(1, "<p>x</p>" * 500_000)))
     with pytest.raises(InputError, match=re.escape(path) + ": an article of more than 3 MB"):
-        list(read_documents([path], OPTIONS))
+        list(read_articles([path], OPTIONS))
 
 
 # Lists of files
@@ -187,7 +187,7 @@ def test_nothing_to_list(write, tmp_path):
 @pytest.mark.parametrize(("name", "mode"), [("a.tar.gz", "w:gz"), ("a.tgz", "w:gz"), ("a.tar", "w")])
 def test_an_archive(write, name, mode):
     path = write(name, pack(MEMBERS, mode))
-    assert list(read_documents([path], OPTIONS)) == [(n, document(n)) for n in range(7)]
+    assert list(read_articles([path], OPTIONS)) == [(n, document(n)) for n in range(7)]
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 10])
@@ -197,7 +197,7 @@ def test_parts_of_an_archive(write, parts):
     paths = [write("a.tar.gz", pack(members)), write("b.xml", article(7))]
     found, errors = [], []
     for part in range(parts):
-        documents = list(read_documents(paths, OPTIONS, part, parts, errors.append))
+        documents = list(read_articles(paths, OPTIONS, part, parts, errors.append))
         assert [number % parts for number, _ in documents] == [part] * len(documents)
         found += documents
     assert sorted(found) == [(n, document(n)) for n in (0, 1, 3, 4, 5, 6, 7)]
@@ -214,7 +214,7 @@ def test_no_name_in_an_archive_becomes_a_path(write, tmp_path):
     ]
     path = write("in/a.tar.gz", pack(members))
     before = sorted(tmp_path.rglob("*"))
-    assert [d for _, d in read_documents([path], OPTIONS)] == [document(1), document(2), document(3)]
+    assert [d for _, d in read_articles([path], OPTIONS)] == [document(1), document(2), document(3)]
     assert sorted(tmp_path.rglob("*")) == before
     assert not (tmp_path.parent / "escape.xml").exists()
 
@@ -222,9 +222,9 @@ def test_no_name_in_an_archive_becomes_a_path(write, tmp_path):
 def test_a_bad_member_is_named(write):
     path = write("a.tar.gz", pack([*MEMBERS[:4], ("PMC/bad.xml", b"<article>\n<body>"), *MEMBERS[4:]]))
     with pytest.raises(InputError, match=re.escape(f"{path}, PMC/bad.xml, line 2: not well-formed XML")):
-        list(read_documents([path], OPTIONS))
+        list(read_articles([path], OPTIONS))
     errors = []
-    numbers = [number for number, _ in read_documents([path], OPTIONS, bad_file=errors.append)]
+    numbers = [number for number, _ in read_articles([path], OPTIONS, bad_file=errors.append)]
     assert (numbers, len(errors)) == ([0, 1, 2, 4, 5, 6, 7], 1)
 
 
@@ -232,7 +232,7 @@ def test_a_large_member(write, monkeypatch):
     monkeypatch.setattr(pmc_articles, "MAX_ARTICLE_BYTES", 100_000)
     path = write("a.tar.gz", pack([("large.xml", article(1, "<p>x</p>" * 50_000)), ("b.xml", article(2))]))
     errors = []
-    assert list(read_documents([path], OPTIONS, bad_file=errors.append)) == [(1, document(2))]
+    assert list(read_articles([path], OPTIONS, bad_file=errors.append)) == [(1, document(2))]
     assert str(errors[0]).startswith(f"{path}, large.xml: an article of more than")
 
 
@@ -241,13 +241,13 @@ def test_a_header_that_would_fill_the_memory(write):
     header.type, header.size = tarfile.GNUTYPE_LONGNAME, 1 << 40
     data = header.tobuf(tarfile.GNU_FORMAT) + bytes(10_000)
     with pytest.raises(InputError, match="after 0 articles .*a header of 1,099,511,627,776 bytes"):
-        list(read_documents([write("a.tar", data)], OPTIONS))
+        list(read_articles([write("a.tar", data)], OPTIONS))
 
 
 def test_names_of_members_cannot_write_on_the_terminal(write):
     path = write("a.tar.gz", pack([("a\x1b[2J\n.xml", b"<article>")]))
     with pytest.raises(InputError, match=re.escape(f"{path}, a?[2J?.xml, line 1: not well-formed XML")):
-        list(read_documents([path], OPTIONS))
+        list(read_articles([path], OPTIONS))
 
 
 def offset_of(archive, number):
@@ -274,10 +274,10 @@ def test_a_truncated_archive(write, cut, kept, compress):
     path = write("a.tar.gz", gzip.compress(data) if compress else data)
     message = re.escape(f"{path}: truncated or corrupt archive after {kept} articles (")
     with pytest.raises(InputError, match=message):
-        list(read_documents([path], OPTIONS))
+        list(read_articles([path], OPTIONS))
     found, errors = [], []
     for part in range(3):
-        found += read_documents([path], OPTIONS, part, 3, errors.append)
+        found += read_articles([path], OPTIONS, part, 3, errors.append)
     assert sorted(found) == [(n, document(n)) for n in range(kept)]
     assert [re.match(message, str(error)) is not None for error in errors] == [True]
 
@@ -289,7 +289,7 @@ def test_a_truncated_compressed_archive(write, cut):
     data = pack([(f"{number}.xml", article(number, name)) for number, name in enumerate(names)])
     path = write("a.tar.gz", data[cut])
     errors = []
-    found = list(read_documents([path], OPTIONS, bad_file=errors.append))
+    found = list(read_articles([path], OPTIONS, bad_file=errors.append))
     assert found == [(n, document(n, names[n])) for n in range(len(found))]
     assert len(found) > 5
     assert [str(error) for error in errors] == [
@@ -303,7 +303,7 @@ def test_an_altered_compressed_archive(write):
     data[-6] ^= 1  # in the checksum
     path = write("a.tar.gz", bytes(data))
     with pytest.raises(InputError, match="truncated or corrupt archive after 7 articles .CRC"):
-        list(read_documents([path], OPTIONS))
+        list(read_articles([path], OPTIONS))
 
 
 def test_archives_without_articles(write):
@@ -312,7 +312,7 @@ def test_archives_without_articles(write):
         ("no/such.tar.gz", "cannot be read .No such file"),
     ):
         with pytest.raises(InputError, match=f"{re.escape(path)}: {message}"):
-            list(read_documents([path], OPTIONS))
+            list(read_articles([path], OPTIONS))
 
 
 # Real articles
@@ -328,7 +328,7 @@ def test_articles_against_their_curated_text(shared):
     assert len(paths) == 10
     total = collections.Counter()
     print(f"\n{'article':>24}  curated  read  missing  recall  not in it")
-    for (_, found), path in zip(read_documents(paths, Options(back_matter=True)), paths, strict=True):
+    for (_, found), path in zip(read_articles(paths, Options(back_matter=True)), paths, strict=True):
         with open(path.replace(".nxml", ".txt"), encoding="utf-8") as file:
             curated = count_words(file.read())
         words = count_words("\n".join(found.paragraphs))
@@ -349,7 +349,7 @@ def print_row(name, curated, words, missing, added):
 
 def test_without_back_matter_less_is_read(shared):
     path = str(shared / "data/pmc/PMC1084331.nxml")
-    ((_, found),) = read_documents([path], OPTIONS)
+    ((_, found),) = read_articles([path], OPTIONS)
     text = "\n".join(found.paragraphs)
     assert found.id == "doi:10.1371/journal.pbio.0030159"
     assert "Replacement of Er81 by EWS-Pea3" in found.paragraphs  # a caption that is in the back
@@ -360,7 +360,7 @@ def test_without_back_matter_less_is_read(shared):
 def test_articles_of_other_journals(shared):
     names = ["1471-2180-11-174", "1472-6831-8-11", "6605965a", "ehp-116-1694", "mds526", "pntd.0002065"]
     names += ["pone.0000217", "pone.0046493"]
-    documents = [d for _, d in read_documents([str(shared / f"data/pmc/{name}.nxml") for name in names], OPTIONS)]
+    documents = [d for _, d in read_articles([str(shared / f"data/pmc/{name}.nxml") for name in names], OPTIONS)]
     ids = ["3166277", "2329613", "2994229", "2599765", "3574550", "3585041", "1790863", "3460867"]
     assert [d.id for d in documents] == [f"pmc:PMC{number}" for number in ids]
     assert documents[0].paragraphs[0] == "Factors influencing lysis time stochasticity in bacteriophage λ"

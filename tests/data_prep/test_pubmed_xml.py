@@ -4,8 +4,8 @@ import pytest
 
 from benchmarks.pubmed_xml import write_pubmed_xml
 from common.errors import InputError
-from data_prep.corpus.versions import Document
-from data_prep.formats.pubmed_xml import Options, file_order, read_documents
+from data_prep.formats.document import Article
+from data_prep.formats.pubmed_xml import Options, file_order, read_articles
 
 DOCTYPE = 'PUBLIC "-//NLM//DTD PubMedArticle//EN" "https://dtd.example.org/pubmed.dtd"'
 RECORDS = f"""<?xml version="1.0" encoding="utf-8"?>
@@ -29,9 +29,9 @@ RECORDS = f"""<?xml version="1.0" encoding="utf-8"?>
 </PubmedArticleSet>
 """
 EXPECTED = [
-    Document("pubmed:11", 1, ("Loss of BRCA1 in CD4+ cells.", "To test p53.", "It fell (P < 0.05). None died.")),
-    Document("pubmed:12", 1, (), "without abstract"),
-    Document("pubmed:13", 2, ("TNF-α", "One. Two.")),
+    Article("pubmed:11", 1, ("Loss of BRCA1 in CD4+ cells.", "To test p53.", "It fell (P < 0.05). None died.")),
+    Article("pubmed:12", 1, (), "without abstract"),
+    Article("pubmed:13", 2, ("TNF-α", "One. Two.")),
 ]
 MATH = 'xmlns:mml="http://www.w3.org/1998/Math/MathML"'
 
@@ -49,8 +49,8 @@ def xml(tmp_path):
 
 @pytest.fixture
 def read(xml):
-    """Reads content as a file: a list of Document."""
-    return lambda content, **options: [document for _, document in read_documents(xml(content), Options(**options))]
+    """Reads content as a file: a list of Article."""
+    return lambda content, **options: [document for _, document in read_articles(xml(content), Options(**options))]
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def article(**parts):
 
 
 def test_records(xml):
-    assert list(read_documents(xml(RECORDS), Options())) == list(enumerate(EXPECTED))
+    assert list(read_articles(xml(RECORDS), Options())) == list(enumerate(EXPECTED))
 
 
 def test_a_file_without_records(read):
@@ -90,20 +90,20 @@ def test_titles_in_the_authors_language_and_copyright_are_left_out(read):
         "abstract": "<AbstractText>A.</AbstractText><CopyrightInformation>© All.</CopyrightInformation>",
         "more": "<VernacularTitle>Le T.</VernacularTitle>",
     }
-    assert read(article(**parts)) == [Document("pubmed:1", 1, ("T.", "A."))]
+    assert read(article(**parts)) == [Article("pubmed:1", 1, ("T.", "A."))]
 
 
 @pytest.mark.parametrize("abstract", ["", "<AbstractText/>", "<AbstractText> \n </AbstractText>"])
 def test_records_without_abstract(read, abstract):
     content = article(abstract=abstract)
-    assert read(content) == [Document("pubmed:1", 1, (), "without abstract")]
-    assert read(content, keep_without_abstract=True) == [Document("pubmed:1", 1, ("T.",))]
+    assert read(content) == [Article("pubmed:1", 1, (), "without abstract")]
+    assert read(content, keep_without_abstract=True) == [Article("pubmed:1", 1, ("T.",))]
 
 
 def test_records_without_title(read):
-    assert read(article(title="")) == [Document("pubmed:1", 1, ("A.",))]
-    assert read(article(title="[Not Available].")) == [Document("pubmed:1", 1, ("A.",))]
-    empty = Document("pubmed:1", 1, (), "without abstract")
+    assert read(article(title="")) == [Article("pubmed:1", 1, ("A.",))]
+    assert read(article(title="[Not Available].")) == [Article("pubmed:1", 1, ("A.",))]
+    empty = Article("pubmed:1", 1, (), "without abstract")
     assert read(article(title="", abstract=""), keep_without_abstract=True) == [empty]
     assert read(articles("<PubmedArticle><MedlineCitation><PMID>1</PMID></MedlineCitation></PubmedArticle>")) == [empty]
 
@@ -114,7 +114,7 @@ def test_the_layout_until_2016(read):
         "<Abstract><AbstractText>A.</AbstractText></Abstract></Article></MedlineCitation>"
         "<DeleteCitation><PMID>2</PMID></DeleteCitation></MedlineCitationSet>"
     )
-    assert read(content) == [Document("pubmed:1", 1, ("T.", "A.")), Document("pubmed:2", 0, (), "deleted")]
+    assert read(content) == [Article("pubmed:1", 1, ("T.", "A.")), Article("pubmed:2", 0, (), "deleted")]
 
 
 # Text
@@ -200,12 +200,12 @@ def test_labels_of_sections(read):
     ],
 )
 def test_other_abstracts(read, options, expected):
-    assert read(article(more=BOTH, others=OTHERS), **options) == [Document("pubmed:1", 1, expected)]
+    assert read(article(more=BOTH, others=OTHERS), **options) == [Article("pubmed:1", 1, expected)]
 
 
 def test_another_abstract_alone(read):
     content = article(abstract="", others=OTHERS)
-    assert read(content) == [Document("pubmed:1", 1, (), "without abstract")]
+    assert read(content) == [Article("pubmed:1", 1, (), "without abstract")]
     assert read(content, other_abstracts=True)[0].paragraphs == ("T.", "Plain.", "Un.", "Deux.")
 
 
@@ -223,7 +223,7 @@ def test_another_abstract_alone(read):
     ],
 )
 def test_languages(read, more, languages, is_kept):
-    kept, left_out = Document("pubmed:1", 1, ("T.", "A.")), Document("pubmed:1", 1, (), "other language")
+    kept, left_out = Article("pubmed:1", 1, ("T.", "A.")), Article("pubmed:1", 1, (), "other language")
     assert read(article(more=more), languages=languages) == [kept if is_kept else left_out]
 
 
@@ -235,10 +235,10 @@ def test_deletions_follow_the_records(xml):
         '<DeleteCitation><PMID Version="1">5</PMID><PMID>6</PMID></DeleteCitation>',
         citation(pmid='<PMID Version="3">7</PMID>'),
     )
-    assert list(read_documents(xml(content), Options())) == [
-        (0, Document("pubmed:7", 3, ("T.", "A."))),
-        (1, Document("pubmed:5", 1, (), "deleted")),
-        (2, Document("pubmed:6", 0, (), "deleted")),
+    assert list(read_articles(xml(content), Options())) == [
+        (0, Article("pubmed:7", 3, ("T.", "A."))),
+        (1, Article("pubmed:5", 1, (), "deleted")),
+        (2, Article("pubmed:6", 0, (), "deleted")),
     ]
 
 
@@ -247,7 +247,7 @@ CHAPTER = """<BookDocument><PMID Version="1">21</PMID><Book><BookTitle>Book of <
 </BookDocument>"""
 BOOK = """<BookDocument><PMID Version="2">22</PMID><Book><BookTitle>Book of <i>genes</i></BookTitle></Book>
 <Abstract><AbstractText>B.</AbstractText></Abstract></BookDocument>"""
-BOOKS = [Document("pubmed:21", 1, ("A chapter", "Ch.")), Document("pubmed:22", 2, ("Book of genes", "B."))]
+BOOKS = [Article("pubmed:21", 1, ("A chapter", "Ch.")), Article("pubmed:22", 2, ("Book of genes", "B."))]
 
 
 @pytest.mark.parametrize("root", ["PubmedArticleSet", "PubmedBookArticleSet"])
@@ -259,7 +259,7 @@ def test_books(read, root):
 def test_a_set_of_books(read):
     deletion = "<DeleteDocument><PMID>23</PMID></DeleteDocument>"
     content = f"<BookDocumentSet>{CHAPTER}{BOOK}{deletion}</BookDocumentSet>"
-    assert read(content) == [*BOOKS, Document("pubmed:23", 0, (), "deleted")]
+    assert read(content) == [*BOOKS, Article("pubmed:23", 0, (), "deleted")]
     assert [document.left_out for document in read(content, languages=("eng",))] == ["", "other language", "deleted"]
 
 
@@ -279,7 +279,7 @@ def test_a_set_of_books(read):
 )
 def test_bad_files(xml, content, message):
     with pytest.raises(InputError, match=rf"x\.xml, line \d+: {message}"):
-        list(read_documents(xml(content), Options()))
+        list(read_articles(xml(content), Options()))
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_bad_files(xml, content, message):
 )
 def test_bad_records(xml, content, message):
     with pytest.raises(InputError, match=rf"x\.xml, line 2: {message}"):
-        list(read_documents(xml("\n" + content), Options()))
+        list(read_articles(xml("\n" + content), Options()))
 
 
 # Files
@@ -328,7 +328,7 @@ def test_order_of_files(paths, expected):
 
 def test_a_real_record(shared):
     path = str(shared / "data/pubmed/pubmed-29768149.xml")
-    ((number, document),) = read_documents(path, Options(section_labels=True, languages=("eng",)))
+    ((number, document),) = read_articles(path, Options(section_labels=True, languages=("eng",)))
     title, *sections = document.paragraphs
     assert (number, document.id, document.version, document.left_out) == (0, "pubmed:29768149", 1, "")
     assert title == "Inhaled Combined Budesonide-Formoterol as Needed in Mild Asthma."
@@ -343,7 +343,7 @@ def test_a_real_record(shared):
 
 
 def test_the_sample(repository):
-    documents = [d for _, d in read_documents(str(repository / "samples/pubmed_sample.xml"), Options())]
+    documents = [d for _, d in read_articles(str(repository / "samples/pubmed_sample.xml"), Options())]
     assert len(documents) == 60
     assert [d.left_out for d in documents].count("without abstract") == 1
     assert documents[0].paragraphs[0] == "KRAS and the risk of arthropathy."
@@ -354,8 +354,8 @@ def test_the_benchmarks_file(tmp_path):
     abstracts = ["A title. One sentence of <it> & more. Two."] * 40
     for name in (path, again):
         assert write_pubmed_xml(name, abstracts, seed=1, first_pmid=100, num_deleted=3) == 40
-    documents = list(read_documents(path, Options()))
-    assert documents == list(read_documents(again, Options()))
+    documents = list(read_articles(path, Options()))
+    assert documents == list(read_articles(again, Options()))
     assert [d.id for _, d in documents][:2] == ["pubmed:100", "pubmed:101"]
     assert [d.left_out for _, d in documents].count("deleted") == 3
     kept = [d.paragraphs for _, d in documents if not d.left_out]

@@ -5,12 +5,11 @@ import re
 import pytest
 
 from common.errors import InputError
-from data_prep.formats.annotated import Document, Relation
-from data_prep.formats.placement import Entity, Report
+from data_prep.formats.document import Document, Entity, Relation
+from data_prep.formats.placement import Report
 from data_prep.relation_corpus import (
     Counts,
     Options,
-    anonymize,
     make_options,
     make_reader,
     make_rows,
@@ -18,6 +17,7 @@ from data_prep.relation_corpus import (
     summarize,
     write_rows,
 )
+from data_prep.tasks.relations import anonymize
 
 CHEMICAL_GENE = Options(("CHEMICAL", "GENE"), {"cpr:4": "cpr:4", "cpr:9": "cpr:9"})
 
@@ -26,20 +26,29 @@ def at_periods(text):
     return [match.span() for match in re.finditer(r"\S[^.]*\.?", text)]
 
 
-def document(marked, relations=(), paragraphs=None):
+def relation(name, first, second):
+    return Relation("R", name, first, second)
+
+
+def document(marked, relations=(), paragraphs=None, concept_relations=()):
     """A Document from text as `<T1:CHEMICAL Zinc> binds <T2:GENE <T3:CHEMICAL calcium> channels>.`"""
     text, entities, opened = "", [], []
     for part in re.findall(r"<\w+:[-\w/=]+ |>|[^<>]+", marked):
         if part == ">":
             entity_id, entity_type, concepts, start = opened.pop()
-            entities.append(Entity(entity_id, entity_type, start, len(text), text[start:], concepts))
+            entities.append(Entity(entity_id, entity_type, start, len(text), concepts=concepts))
         elif part.startswith("<"):
             entity_id, name = part[1:-1].split(":")
             entity_type, _, concepts = name.partition("=")
             opened.append((entity_id, entity_type, frozenset(filter(None, concepts.split("/"))), len(text)))
         else:
             text += part
-    return Document("7", text, paragraphs or [(0, len(text))], entities, list(relations))
+    return Document(
+        *("7", text, paragraphs or ((0, len(text)),), "corpus, line 1"),
+        entities=tuple(entities),
+        relations=tuple(relations),
+        concept_relations=tuple(concept_relations),
+    )
 
 
 def rows_of(documents, options=CHEMICAL_GENE):
@@ -60,7 +69,7 @@ def test_a_row_for_each_pair_of_a_sentence():
         "😀 <T1:CHEMICAL Zinc> binds <T2:GENE-Y p53> and <T3:GENE-N kinases>. <T4:CHEMICAL Iron> does not. "
         "<T5:GENE AKT> does."
     )
-    relations = [Relation("CPR:4", "T1", "T3"), Relation("CPR:2", "T1", "T2"), Relation("CPR:4", "T4", "T5")]
+    relations = [relation("CPR:4", "T1", "T3"), relation("CPR:2", "T1", "T2"), relation("CPR:4", "T4", "T5")]
     expected = [("😀 @CHEMICAL$ binds @GENE$ and kinases.", "false"), ("😀 @CHEMICAL$ binds p53 and @GENE$.", "cpr:4")]
     check_rows(document(text, relations), expected, sentences=1, relations=2, placed=1, across_sentences=1)
 
@@ -74,14 +83,14 @@ def test_rows_say_where_they_come_from():
 
 def test_relations_match_in_either_order():
     check_rows(
-        document("<T1:CHEMICAL A> <T2:GENE B>.", [Relation("cpr:4", "T2", "T1")]), [("@CHEMICAL$ @GENE$.", "cpr:4")]
+        document("<T1:CHEMICAL A> <T2:GENE B>.", [relation("cpr:4", "T2", "T1")]), [("@CHEMICAL$ @GENE$.", "cpr:4")]
     )
 
 
 def test_entities_that_overlap_become_one():
     text = "<T2:GENE <T1:CHEMICAL Calcium> channels> open by <T3:CHEMICAL zinc>."
     expected = [("@CHEM-GENE$ open by zinc.", "cpr:9"), ("@GENE$ open by @CHEMICAL$.", "false")]
-    check_rows(document(text, [Relation("CPR:9", "T1", "T2")]), expected)
+    check_rows(document(text, [relation("CPR:9", "T1", "T2")]), expected)
     types = Options(("CHEMICAL", "DISEASE"))
     check_rows(document("<T2:Disease <T1:Chemical Zinc> fever>."), [("@CHEMICAL-DISEASE$.", "false")], types)
 
@@ -102,11 +111,11 @@ def test_other_entities_are_masked_but_for_those_that_overlap():
 
 def test_a_sentence_does_not_end_inside_an_entity():
     text = "<T1:GENE E. coli ligase> needs <T2:CHEMICAL zinc>. No."
-    check_rows(document(text, [Relation("CPR:9", "T2", "T1")]), [("@GENE$ needs @CHEMICAL$.", "cpr:9")])
+    check_rows(document(text, [relation("CPR:9", "T2", "T1")]), [("@GENE$ needs @CHEMICAL$.", "cpr:9")])
 
 
 def test_title_and_abstract_are_apart():
-    doc = document("<T1:GENE p53> and\n<T2:CHEMICAL zinc>.", [Relation("CPR:4", "T2", "T1")], [(0, 7), (8, 13)])
+    doc = document("<T1:GENE p53> and\n<T2:CHEMICAL zinc>.", [relation("CPR:4", "T2", "T1")], [(0, 7), (8, 13)])
     check_rows(doc, [], across_sentences=1)
 
 
@@ -117,13 +126,13 @@ def test_a_row_is_one_line():
 
 
 def test_the_first_label_of_several_counts():
-    relations = [Relation(name, "T1", "T2") for name in ("CPR:2", "CPR:9", "CPR:4", "CPR:9")]
+    relations = [relation(name, "T1", "T2") for name in ("CPR:2", "CPR:9", "CPR:4", "CPR:9")]
     expected = [("@CHEMICAL$ @GENE$.", "cpr:9")]
     check_rows(document("<T1:CHEMICAL A> <T2:GENE B>.", relations), expected, several_labels=1, relations=3, placed=3)
 
 
 def test_relations_that_have_no_row_are_counted():
-    relations = [Relation("CPR:4", "T1", "T9"), Relation("CPR:4", "T1", "T3"), Relation("CPR:4", "T1", "T1")]
+    relations = [relation("CPR:4", "T1", "T9"), relation("CPR:4", "T1", "T3"), relation("CPR:4", "T1", "T1")]
     doc = document("<T1:CHEMICAL A> <T2:GENE B> <T3:CHEMICAL C>.", relations)
     rows, counts = rows_of([doc, document("<T1:CHEMICAL A> <T2:GENE B>."), document("No pair.")])
     assert [label for _, label in rows] == ["false"] * 3
@@ -137,7 +146,7 @@ def test_pairs_of_one_type_are_unordered():
         ("@DRUG$, B and @DRUG$.", "effect"),
         ("A, @DRUG$ and @DRUG$.", "false"),
     ]
-    check_rows(document(text, [Relation("effect", "T3", "T1")]), expected, Options(("DRUG", "DRUG")))
+    check_rows(document(text, [relation("effect", "T3", "T1")]), expected, Options(("DRUG", "DRUG")))
 
 
 def test_relations_between_concepts_hold_for_all_mentions():
@@ -145,7 +154,7 @@ def test_relations_between_concepts_hold_for_all_mentions():
         "<T1:Chemical=D1 Dopa> or <T2:Chemical=D1/D4 dopas>: <T3:Disease=D2 low mood>, <T4:Disease=D3 fever>. "
         "<T5:Disease=D2 It>."
     )
-    relations = [Relation("CID", "D1", "D2", of_concepts=True), Relation("CID", "D4", "D5", of_concepts=True)]
+    relations = [relation("CID", "D1", "D2"), relation("CID", "D4", "D5")]
     expected = [
         ("@CHEMICAL$ or dopas: @DISEASE$, fever.", "CID"),
         ("@CHEMICAL$ or dopas: low mood, @DISEASE$.", "false"),
@@ -153,11 +162,13 @@ def test_relations_between_concepts_hold_for_all_mentions():
         ("Dopa or @CHEMICAL$: low mood, @DISEASE$.", "false"),
     ]
     options = Options(("CHEMICAL", "DISEASE"))
-    check_rows(document(text, relations), expected, options, relations=2, placed=1, without_entity=1)
+    check_rows(
+        *(document(text, concept_relations=relations), expected, options), relations=2, placed=1, without_entity=1
+    )
 
 
 def test_labels():
-    doc = document("<T1:A a> <T2:B b> <T3:B c>.", [Relation("Bind", "T1", "T2"), Relation("Part", "T1", "T3")])
+    doc = document("<T1:A a> <T2:B b> <T3:B c>.", [relation("Bind", "T1", "T2"), relation("Part", "T1", "T3")])
 
     def labels(**flags):
         values = {"entity_types": ["a", "b"], "labels": None, "binary": False, "negative_label": "false"} | flags
@@ -202,7 +213,7 @@ def test_files_that_do_not_fit(tmp_path, arguments, message):
 
 def write(directory, output_format):
     counts = Counts()
-    doc = document("<T1:CHEMICAL A\tB> <T2:GENE p53> <T3:GENE AKT>.", [Relation("cpr:4", "T1", "T3")])
+    doc = document("<T1:CHEMICAL A\tB> <T2:GENE p53> <T3:GENE AKT>.", [relation("cpr:4", "T1", "T3")])
     path = str(directory / "out.tsv")
     write_rows(make_rows([doc], at_periods, CHEMICAL_GENE, counts), counts, path, output_format)
     return (directory / "out.tsv").read_text(encoding="utf-8")
@@ -230,7 +241,7 @@ def test_nothing_is_written_without_a_pair(tmp_path):
 
 
 def test_labels_that_no_relation_has(tmp_path):
-    doc, counts = document("<T1:CHEMICAL A> <T2:GENE B>.", [Relation("cpr:2", "T1", "T2")]), Counts()
+    doc, counts = document("<T1:CHEMICAL A> <T2:GENE B>.", [relation("cpr:2", "T1", "T2")]), Counts()
     with pytest.raises(InputError, match=r"no relation has a label to learn; expected --labels .* corpus: cpr:2"):
         write_rows(make_rows([doc], at_periods, CHEMICAL_GENE, counts), counts, str(tmp_path / "out.tsv"), "train")
     assert list(tmp_path.iterdir()) == []

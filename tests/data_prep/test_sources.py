@@ -5,7 +5,8 @@ import pytest
 from common.errors import InputError
 from data_prep.corpus import sources, text_documents
 from data_prep.corpus.sources import Reading, Sources, Tally, list_units, read_entries
-from data_prep.corpus.versions import DELETED, newest, shard_bounds, shard_of
+from data_prep.corpus.versions import newest, shard_bounds, shard_of
+from data_prep.formats.document import DELETED
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_units(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "ARCHIVE_PART_BYTES", 100)
     monkeypatch.setattr(sources, "TEXT_PART_BYTES", 100)
     for name, size in (("a.tar.gz", 250), ("t.txt", 150), ("t.txt.gz", 150), ("p.xml", 500)):
-        (tmp_path / name).write_bytes(b"x" * size)
+        (tmp_path / name).write_bytes(b"\x1f\x8b" * size if name == "t.txt.gz" else b"x" * size)
     path = {name: str(tmp_path / name) for name in ("a.tar.gz", "t.txt", "t.txt.gz", "p.xml")}
     articles = ("1.nxml", "2.nxml", "3.nxml")
     units = list_units(

@@ -8,14 +8,14 @@ import pytest
 
 from common.errors import InputError
 from data_prep.corpus import pretraining_text, text_documents
-from data_prep.corpus.text_documents import Options, read_documents
+from data_prep.corpus.text_documents import Options, read_articles
 
 TEXT = "a 1\na 2\n\n\nb  1\n \nc 1\r\nc 2"
 
 
 def read(path, part=0, parts=1, **options):
     return [
-        (offset, document.paragraphs) for offset, document in read_documents(str(path), Options(**options), part, parts)
+        (offset, document.paragraphs) for offset, document in read_articles(str(path), Options(**options), part, parts)
     ]
 
 
@@ -58,7 +58,7 @@ def test_a_byte_order_mark_is_no_text(tmp_path):
         ("t.gz", gzip.compress(b"a\n\nb\xff\n", mtime=0), r"t\.gz, line 3: invalid UTF-8"),
         ("t.gz", gzip.compress(b"a" * 1000, mtime=0)[:-9], r"t\.gz: cannot be read \(Compressed file ended"),
         ("t.xz", lzma.compress(b"a" * 1000)[:-9], r"t\.xz: cannot be read \(Compressed file ended"),
-        ("t.bz2", b"no archive", r"t\.bz2: cannot be read \(Invalid data stream"),
+        ("t.bz2", b"BZh9no archive", r"t\.bz2: cannot be read \(Invalid data stream"),
         ("t.txt", b"", r"t\.txt: no text"),
         ("t.txt", b"\n \n", r"t\.txt: no text in any line"),
         ("t.gz", gzip.compress(b"", mtime=0), r"t\.gz: no text in any line"),

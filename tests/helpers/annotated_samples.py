@@ -6,7 +6,7 @@ import io
 from hypothesis import strategies as st
 
 from data_prep.formats.document import Document, Entity, Relation
-from data_prep.formats.writers import open_writer
+from data_prep.formats.table import open_writer
 from data_prep.text.sentences import trim
 
 # 0: Lung cancer & EGFR   19: Gefitinib inhibits EGFR in lung   51: cancer <NSCLC> 😀.

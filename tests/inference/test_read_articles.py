@@ -9,7 +9,16 @@ import pytest
 from lxml import etree
 
 from common.errors import InputError
-from data_prep.formats.read_articles import read_pmc, read_pubmed
+from data_prep.formats import table
+
+
+def read_pmc(path, bad_document):
+    return table.read_documents(path, "pmc", bad_document)
+
+
+def read_pubmed(path, bad_document):
+    return table.read_documents(path, "pubmed", bad_document)
+
 
 RECORD = """<PubmedArticle><MedlineCitation><PMID Version="1">{}</PMID><Article>
 <ArticleTitle>{}</ArticleTitle>{}</Article></MedlineCitation></PubmedArticle>"""

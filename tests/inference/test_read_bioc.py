@@ -5,9 +5,9 @@ import pytest
 from bioc import biocjson
 
 from common.errors import InputError
+from data_prep.formats import table
+from data_prep.formats.bioc_documents import locate
 from data_prep.formats.document import Entity, Relation
-from data_prep.formats.read_bioc import locate
-from data_prep.formats.read_bioc_files import read_bioc_json, read_bioc_xml
 
 COLLECTION = """<?xml version="1.0"?>
 <!DOCTYPE collection SYSTEM "BioC.dtd"{}>
@@ -31,10 +31,18 @@ DOCUMENT = """<document><id>7</id><infon key="journal">J</infon>
 <relation id="r2"><infon key="type">CID</infon><node refid="a" role=""/><node refid="c" role=""/></relation>
 </document>"""
 DOCUMENT_ENTITIES = (
-    Entity("a", "Chemical", 0, 10),
+    Entity("a", "Chemical", 0, 10, concepts={"D000319"}),
     Entity("b", "Disease", 13, 19),
     Entity("A1", "Chemical", 25, 32),
 )
+
+
+def read_bioc_xml(path, bad_document):
+    return table.read_documents(path, "bioc_xml", bad_document)
+
+
+def read_bioc_json(path, bad_document):
+    return table.read_documents(path, "bioc_json", bad_document)
 
 
 def passage(offset, content, annotations=""):
@@ -101,7 +109,7 @@ def test_the_origin_has_all_of_the_source(read, caplog):
     collection = found.origin.collection
     assert (collection.source, collection.date, collection.key) == ("hand & made", "2020", "k")
     assert collection.infons == {"empty": ""}
-    assert "a.xml: 1 given entities left out" in caplog.text
+    assert "a.xml: given, but not used: 1 entities whose text is not at their offsets" in caplog.text
     assert "entity lost 'ibuprofen', but the text at its offsets is 'No'" in caplog.text
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from common.errors import InputError
-from data_prep.formats.document import Entity
-from data_prep.formats.read_pubtator import read_pubtator
+from data_prep.formats import table
+from data_prep.formats.document import Entity, Relation
 
 # A space ends the first title, no blank line is between the documents, and an entity has no concept.
 TWO_DOCUMENTS = (
@@ -18,6 +18,10 @@ TWO_DOCUMENTS = (
     "2|a|Only an abstract.\r\n"
     "2\t1\t5\tOnly\tWord\t-\r\n"
 )
+
+
+def read_pubtator(path, bad_document):
+    return table.read_documents(path, "pubtator", bad_document)
 
 
 @pytest.fixture
@@ -39,9 +43,9 @@ def test_texts_and_entities(read):
     assert first.text == "β-Thalassemia: a disease \nIron chelators help."
     assert (first.id, first.paragraphs, first.kinds) == ("1", ((0, 25), (26, 46)), ("title", "abstract"))
     assert first.entities == (
-        Entity("T1", "Disease", 0, 13),
+        Entity("T1", "Disease", 0, 13, concepts={"MESH:D017086|OMIM:1", "MESH:D017086", "OMIM:1"}),
         Entity("T2", "Chemical", 26, 40),
-        Entity("T3", "Chemical", 26, 30),
+        Entity("T3", "Chemical", 26, 30, concepts={"MESH:D007501"}),
     )
     assert [first.text[e.start : e.end] for e in first.entities] == ["β-Thalassemia", "Iron chelators", "Iron"]
     assert second.text == "\nOnly an abstract."
@@ -59,13 +63,14 @@ def test_the_rows_of_the_file_are_kept(read):
     )
     assert first.origin.relations == [("1", "CID", "MESH:D007501", "MESH:D017086")]
     assert first.relations == ()
+    assert first.concept_relations == (Relation("R1", "CID", "MESH:D007501", "MESH:D017086"),)
 
 
 def test_an_entity_that_is_elsewhere_is_left_out_with_a_warning(read, caplog):
     (first, _), _ = read(TWO_DOCUMENTS)  # the text has a bar in `Iron | chelators`
     assert [entity.id for entity in first.entities] == ["T1", "T3"]
     assert "T2" in first.origin.entities
-    assert "a.pubtator: 1 given entities left out" in caplog.text
+    assert "a.pubtator: given, but not used: 1 entities whose text is not at their offsets" in caplog.text
     assert "line 4: entity T2 'Iron chelators', but the text at its offsets is 'Iron | chelato'" in caplog.text
 
 

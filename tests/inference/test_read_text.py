@@ -4,10 +4,21 @@ import gzip
 
 import pytest
 
+from common import inputs
 from common.errors import InputError
-from data_prep.formats import read_source
-from data_prep.formats.read_conll import read_conll
-from data_prep.formats.read_text import read_lines, read_text
+from data_prep.formats import table
+
+
+def read_text(path, bad_document):
+    return table.read_documents(path, "text", bad_document)
+
+
+def read_lines(path, bad_document):
+    return table.read_documents(path, "lines", bad_document)
+
+
+def read_conll(path, bad_document):
+    return table.read_documents(path, "conll", bad_document)
 
 
 @pytest.fixture
@@ -69,7 +80,7 @@ def test_text_that_cannot_be_read(read, tmp_path, data, message):
 def test_a_missing_file_and_one_that_is_too_long(read, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="none.txt: cannot be read .No such file"):
         list(read_text(str(tmp_path / "none.txt"), None))
-    monkeypatch.setattr("data_prep.formats.read_text.MAX_DOCUMENT_BYTES", 1_000_000)
+    monkeypatch.setattr("data_prep.formats.text.MAX_DOCUMENT_BYTES", 1_000_000)
     with pytest.raises(InputError, match="a.txt: more than 1 MB; expected one document, or the input format lines"):
         read(read_text, b"words " * 200_000)
 
@@ -99,7 +110,7 @@ def test_each_line_is_a_document(read):
 
 
 def test_bad_lines_are_left_out_and_told(read, monkeypatch):
-    monkeypatch.setattr(read_source, "MAX_DOCUMENT_BYTES", 1_000_000)
+    monkeypatch.setattr(inputs, "MAX_DOCUMENT_BYTES", 1_000_000)
     long = b"x" * 2_500_000
     just_fits = b"x" * 999_999
     data = b"\n".join(
@@ -157,7 +168,7 @@ def test_a_bad_document_among_words(read):
     data = b"One\tO\n-DOCSTART-\nt wo\tO\n\xff\tO\n-DOCSTART-\nThree\tO\n"
     documents, messages = read(read_conll, data, "a.tsv")
     assert [document.text for document in documents] == ["One", "Three"]
-    assert messages == ["a.tsv, line 3: a space in the word 't wo'; expected a word, maybe a tab and a label"]
+    assert messages == ["a.tsv, line 3: a space in the word 't wo'; expected word, tab, label"]
 
 
 def test_a_file_without_words(read):

@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 
 from common.errors import InputError
-from data_prep.formats import readers
+from data_prep.formats import table
 
 PUBTATOR = "123|t|A title.\n123|a|An abstract.\n"
 PUBMED = """<?xml version="1.0" encoding="utf-8"?>
@@ -36,7 +36,7 @@ def standard_input(monkeypatch):
 def read(path, input_format="auto"):
     """The documents of an input without bad ones."""
     messages = []
-    documents = list(readers.read_documents(str(path), input_format, messages.append))
+    documents = list(table.read_documents(str(path), input_format, messages.append))
     assert not messages
     return documents
 
@@ -49,7 +49,7 @@ def test_files_patterns_and_directories(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     os.symlink(tmp_path, tmp_path / "d/loop")
-    listed = readers.list_inputs(f"{tmp_path}/c.json, {tmp_path}/d,{tmp_path}/*.txt,{tmp_path}/a.txt")
+    listed = table.list_inputs(f"{tmp_path}/c.json, {tmp_path}/d,{tmp_path}/*.txt,{tmp_path}/a.txt")
     assert listed == [f"{tmp_path}/{name}" for name in ("c.json", "d/e/y.txt", "d/z.xml", "a.txt", "b.txt")]
 
 
@@ -57,24 +57,24 @@ def test_the_output_directory_is_no_input(tmp_path):
     (tmp_path / "in/out").mkdir(parents=True)
     for name in ("in/a.txt", "in/out/done.jsonl"):
         (tmp_path / name).write_text("x")
-    assert readers.list_inputs(f"{tmp_path}/in/", f"{tmp_path}/in/../in/out/") == [f"{tmp_path}/in/a.txt"]
-    assert readers.list_inputs(f"{tmp_path}/in/a.txt", f"{tmp_path}/in") == [f"{tmp_path}/in/a.txt"]
+    assert table.list_inputs(f"{tmp_path}/in/", f"{tmp_path}/in/../in/out/") == [f"{tmp_path}/in/a.txt"]
+    assert table.list_inputs(f"{tmp_path}/in/a.txt", f"{tmp_path}/in") == [f"{tmp_path}/in/a.txt"]
     with pytest.raises(InputError, match="in: is the output directory as well"):
-        readers.list_inputs(f"{tmp_path}/in", f"{tmp_path}/in/")
+        table.list_inputs(f"{tmp_path}/in", f"{tmp_path}/in/")
 
 
 def test_standard_input_is_an_input():
-    assert readers.list_inputs("-") == ["-"]
+    assert table.list_inputs("-") == ["-"]
 
 
 def test_nothing_to_read(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="none.txt: no such file"):
-        readers.list_inputs(f"{tmp_path}/none.txt")
+        table.list_inputs(f"{tmp_path}/none.txt")
     with pytest.raises(InputError, match="empty: no files in this directory"):
-        readers.list_inputs(f"{tmp_path}/empty")
+        table.list_inputs(f"{tmp_path}/empty")
     with pytest.raises(InputError, match="names no file"):
-        readers.list_inputs(" , ")
+        table.list_inputs(" , ")
 
 
 # Formats
@@ -105,7 +105,7 @@ SAMPLES = [
 def test_the_format_of_a_file(tmp_path, name, content, expected, compress):
     path = tmp_path / (name if compress is bytes else f"{name}.gz".replace(".gz.gz", ".gz"))
     path.write_bytes(compress(content.encode()))
-    assert readers.detect_format(str(path)) == expected
+    assert table.detect_format(str(path)) == expected
 
 
 def test_xml_in_another_encoding(tmp_path):
@@ -126,10 +126,10 @@ def test_xml_in_another_encoding(tmp_path):
 def test_a_file_whose_format_cannot_be_told(tmp_path, name, content, found):
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError) as caught:
-        readers.detect_format(str(tmp_path / name))
+        table.detect_format(str(tmp_path / name))
     assert str(caught.value) == (
         f"{tmp_path / name}: cannot tell the format ({found}); expected one of text, lines, pubmed, pmc, pubtator, "
-        "bioc_xml, bioc_json, conll as the input format"
+        "bioc_xml, bioc_json, brat, conll as the input format"
     )
 
 
@@ -138,7 +138,7 @@ def test_a_damaged_file_is_its_reader_s(tmp_path):
     with pytest.raises(InputError, match="a.txt.gz: cannot be read"):
         read(tmp_path / "a.txt.gz")
     with pytest.raises(InputError, match="none.xml: cannot be read .No such file"):
-        readers.detect_format(str(tmp_path / "none.xml"))
+        table.detect_format(str(tmp_path / "none.xml"))
 
 
 def test_a_pipe_is_read_once(tmp_path):
@@ -146,8 +146,8 @@ def test_a_pipe_is_read_once(tmp_path):
     os.mkfifo(path)
     descriptor = os.open(path, os.O_RDWR)  # so that neither end waits for the other
     os.write(descriptor, b"One\nTwo\n")
-    assert readers.detect_format(str(path)) == "text"
-    documents = readers.read_documents(str(path), "lines", None)
+    assert table.detect_format(str(path)) == "text"
+    documents = table.read_documents(str(path), "lines", None)
     assert [next(documents).text, next(documents).text] == ["One", "Two"]
     os.close(descriptor)
 
@@ -184,7 +184,7 @@ def test_every_format_from_a_file_and_from_standard_input(
         standard_input(data)
         assert read("-") == [same] or input_format.startswith("bioc")  # whose origins are objects of a library
         standard_input(data)
-        assert readers.detect_format("-") == input_format
+        assert table.detect_format("-") == input_format
 
 
 def test_an_empty_standard_input(standard_input):
@@ -205,7 +205,7 @@ def test_an_empty_standard_input(standard_input):
 def test_memory_does_not_grow_with_the_number_of_documents(tmp_path, input_format, before, content, after):
     size = 300_000
     (tmp_path / "sample").write_text(before + content * (size // len(content)) + after)
-    documents = readers.read_documents(str(tmp_path / "sample"), input_format, lambda message: None)
+    documents = table.read_documents(str(tmp_path / "sample"), input_format, lambda message: None)
     next(documents)
     tracemalloc.start()
     count = sum(1 for _ in documents)

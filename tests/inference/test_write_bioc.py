@@ -11,12 +11,18 @@ from bioc import biocjson, biocxml
 from hypothesis import given, settings
 from lxml import etree
 
-from data_prep.formats import annotated
+from data_prep.formats import table
 from data_prep.formats.document import Document, Entity, Relation
-from data_prep.formats.placement import Report
-from data_prep.formats.read_bioc_files import read_bioc_json, read_bioc_xml
-from data_prep.formats.write_bioc import open_bioc_xml
 from tests.helpers.annotated_samples import ABSTRACT, EMPTY, documents, write_and_fail, written
+
+
+def read_bioc_xml(path, bad_document):
+    return table.read_documents(path, "bioc_xml", bad_document)
+
+
+def read_bioc_json(path, bad_document):
+    return table.read_documents(path, "bioc_json", bad_document)
+
 
 XML = """\
 <?xml version='1.0' encoding='UTF-8' standalone='yes'?>
@@ -79,7 +85,7 @@ def read_back(tmp_path, text):
     """The documents of an XML file as the corpus reader has them."""
     path = tmp_path / "out.xml"
     path.write_text(text, encoding="utf-8", newline="")
-    return list(annotated.read_bioc(str(path), Report()))
+    return list(read_bioc_xml(str(path), pytest.fail))
 
 
 def given_document(tmp_path):
@@ -264,6 +270,6 @@ def test_nothing_is_added_or_said_after_a_failure(tmp_path, capsys):
 def test_characters_of_several_bytes_across_the_blocks_of_the_library():
     document = dataclasses.replace(EMPTY, text="é😀" * 50_000, paragraphs=((0, 100_000),))
     file = io.StringIO()
-    with open_bioc_xml(file) as writer:
+    with table.open_writer("bioc_xml", file, ()) as writer:
         writer.write(document)
     assert biocxml.loads(file.getvalue()).documents[0].passages[0].text == document.text

@@ -9,9 +9,9 @@ from bioc.brat import decoder
 from hypothesis import given, settings
 
 from common.errors import InputError
+from data_prep.formats.brat import safe_name
 from data_prep.formats.document import Document, Entity, Relation
-from data_prep.formats.write_brat import safe_name
-from data_prep.formats.writers import open_writer
+from data_prep.formats.table import open_writer
 from tests.helpers.annotated_samples import ABSTRACT, EMPTY, documents
 
 ANNOTATIONS = """\

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from data_prep.formats.document import Document, Entity, Relation
-from data_prep.formats.write_html import Mark, mark_up
+from data_prep.formats.html_page import Mark, mark_up
 from tests.helpers.annotated_samples import ABSTRACT, EMPTY, documents, write_and_fail, written
 
 ARTICLE = """\

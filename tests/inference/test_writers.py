@@ -9,10 +9,10 @@ import pytest
 from bioc import pubtator as bioc_pubtator
 from hypothesis import given, settings
 
-from data_prep.formats import annotated, writers
+from data_prep.formats import table
 from data_prep.formats.document import Document, Entity, Relation
 from data_prep.formats.placement import Report
-from data_prep.formats.read_pubtator import Origin, read_pubtator
+from data_prep.formats.pubtator import Origin
 from data_prep.tasks import ner
 from tests.helpers.annotated_samples import ABSTRACT, EMPTY, documents, written
 
@@ -116,10 +116,10 @@ def test_pubtator():
     assert written("pubtator", ABSTRACT) == PUBTATOR
 
 
-def test_pubtator_is_read_by_the_corpus_reader(tmp_path):
+def test_pubtator_is_read_back(tmp_path):
     report = Report()
     path = read_file(tmp_path, written("pubtator", ABSTRACT, EMPTY))
-    document, empty = annotated.read_pubtator(path, report)
+    document, empty = table.read_documents(path, "pubtator", pytest.fail, report)
     assert [(e.start, e.end, e.type) for e in document.entities] == [
         (0, 11, "Disease"),
         (14, 18, "Gene"),
@@ -128,12 +128,12 @@ def test_pubtator_is_read_by_the_corpus_reader(tmp_path):
         (46, 57, "Disease"),
         (59, 64, "Disease"),
     ]
-    assert [(r.type, r.first, r.second) for r in document.relations] == [
+    assert [(r.type, r.first, r.second) for r in document.concept_relations] == [
         ("inhibitor", "T3", "T4"),
         ("target of", "T1", "T2"),
     ]
     assert [e.concepts for e in document.entities][1:5] == [{"T2"}, {"T3"}, {"T4"}, set()]
-    assert (empty.id, empty.text.strip(), empty.entities, report.misplaced) == ("0", "", [], 0)
+    assert (empty.id, empty.text.strip(), empty.entities, report.misplaced) == ("0", "", (), 0)
 
 
 def test_pubtator_is_read_by_the_library_bioc():
@@ -178,10 +178,10 @@ def test_pubtator_columns_hold_no_separators():
 def test_pubtator_of_any_text_is_read_back(document, tmp_path_factory):
     path = read_file(tmp_path_factory.getbasetemp(), written("pubtator", document))
     report = Report()
-    (found,) = annotated.read_pubtator(path, report)
+    (found,) = table.read_documents(path, "pubtator", pytest.fail, report)
     assert report.misplaced == report.shifted == 0
     assert [(e.start, e.end, e.type) for e in found.entities] == [(e.start, e.end, e.type) for e in document.entities]
-    assert len(found.relations) == len(document.relations)
+    assert len(found.concept_relations) == len(document.relations)
     assert len(found.text) - len(document.text) in (0, 1)  # 1: no white space to take for what separates the two texts
 
 
@@ -190,7 +190,7 @@ def test_pubtator_writes_again_what_its_reader_kept(tmp_path):
         "7|t|Aspirin and pain\n7|a|Pain.\n7\t0\t7\tAspirin\tChemical\tMESH:D001241\n7\t12\t16\tpain\tDisease\t-1\n"
         "7\t2\t5\tmisplaced\tGene\t5743\n7\tTreats\tMESH:D001241\tMESH:D010146\tNovel\n\n"
     )
-    (document,) = read_pubtator(read_file(tmp_path, given_text), pytest.fail)
+    (document,) = table.read_documents(read_file(tmp_path, given_text), "pubtator", pytest.fail)
     assert isinstance(document.origin, Origin)
     assert written("pubtator", document) == given_text
     annotated_document = dataclasses.replace(
@@ -286,7 +286,7 @@ def test_memory_does_not_grow_with_the_documents(output_format):
             return len(text)
 
     document = dataclasses.replace(ABSTRACT, text=ABSTRACT.text + 10_000 * "x", paragraphs=((0, 18), (19, 10_068)))
-    with writers.open_writer(output_format, Sink(), ["ncbi"]) as writer:
+    with table.open_writer(output_format, Sink(), ["ncbi"]) as writer:
         for _ in range(3):
             writer.write(document)
         tracemalloc.start()
@@ -298,10 +298,5 @@ def test_memory_does_not_grow_with_the_documents(output_format):
 
 
 def test_formats():
-    assert writers.FORMATS == ("jsonl", "pubtator", "bioc_xml", "bioc_json", "brat", "conll", "html")
-    assert len(set(writers.EXTENSIONS.values())) == len(writers.FORMATS)
-
-
-def test_an_unknown_format():
-    with pytest.raises(ValueError, match="'csv'; expected one of jsonl, pubtator"):
-        writers.open_writer("csv", io.StringIO(), [])
+    assert table.OUTPUT_FORMATS == ("jsonl", "pubtator", "bioc_xml", "bioc_json", "brat", "conll", "html")
+    assert len({table.FORMATS[name].extension for name in table.OUTPUT_FORMATS}) == len(table.OUTPUT_FORMATS)

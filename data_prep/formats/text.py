@@ -3,15 +3,15 @@
 import re
 
 from common.errors import InputError
+from common.inputs import MAX_DOCUMENT_BYTES, base_name, decode_line, name_of, open_text, raw_lines
 from data_prep.formats.document import Document
-from data_prep.formats.read_source import MAX_DOCUMENT_BYTES, base_name, decode_line, name_of, open_text, raw_lines
 from data_prep.text.sentences import trim
 
 LINE = re.compile(r"[^\r\n]+")  # but for the end
 LINE_ENDS = ("\n", "\r\n", "\r")
 
 
-def read_text(path, bad_document):
+def read(path, bad_document, report):
     """Yields a file as one document, whose text is the file's, decoded and otherwise untouched.
 
     Line ends are left as they are, and a byte order mark is the first character, so that offsets are the file's.
@@ -20,10 +20,20 @@ def read_text(path, bad_document):
     Args:
       path: the file, or "-".
       bad_document: not called: the only document is the file.
+      report: as for `table.read_documents`.
 
     Raises:
       InputError: it cannot be read, is empty, blank, binary, not UTF-8 (with line and byte) or too long.
     """
+    name, text = name_of(path), read_whole(path)
+    paragraphs = tuple(find_paragraphs(text))
+    if not paragraphs:
+        raise InputError(f"{name}: nothing but white space; expected text")
+    yield Document(base_name(path), text, paragraphs, name)
+
+
+def read_whole(path):
+    """The text of a file, decoded and otherwise untouched; raises InputError as `read`."""
     name = name_of(path)
     with open_text(path) as file:
         data = file.read(MAX_DOCUMENT_BYTES + 1)
@@ -32,11 +42,7 @@ def read_text(path, bad_document):
             f"{name}: more than {MAX_DOCUMENT_BYTES // 1_000_000} MB; expected one document, or the input format "
             "lines, if each line is one"
         )
-    text = _decode(data, name)
-    paragraphs = tuple(find_paragraphs(text))
-    if not paragraphs:
-        raise InputError(f"{name}: nothing but white space; expected text")
-    yield Document(base_name(path), text, paragraphs, name)
+    return _decode(data, name)
 
 
 def _decode(data, name):
@@ -74,7 +80,7 @@ def find_paragraphs(text):
         yield trim(text, begin, end)
 
 
-def read_lines(path, bad_document):
+def read_lines(path, bad_document, report):
     """Yields each line that is not blank as a document, one at a time in memory, without its line end.
 
     Lines end with `\\n` or `\\r\\n`; a byte order mark at the beginning is left out.
@@ -82,6 +88,7 @@ def read_lines(path, bad_document):
     Args:
       path: the file, or "-".
       bad_document: called with what is wrong with a line (not UTF-8, NUL bytes, too long), which is then left out.
+      report: as for `table.read_documents`.
 
     Raises:
       InputError: the file cannot be read, or is empty, blank or binary.

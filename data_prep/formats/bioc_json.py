@@ -1,33 +1,24 @@
-"""Reads BioC XML and BioC JSON, one document at a time in memory; `read_bioc` makes `Document`s of them.
-
-The library `bioc` turns each document into its objects. It would parse XML with entities expanded, so it gets no file
-from elsewhere, but what `read_elements` has parsed safely, written anew without a document type. Its reader of JSON
-needs all of a file in memory, so the library `ijson` takes that apart.
+"""BioC JSON. The library `bioc` turns each document into its objects, see `bioc_documents`; its reader needs all of a
+file in memory, so the library `ijson` takes that apart.
 """
 
+import contextlib
 import copy
 from codecs import BOM_UTF8
 
-import bioc
-import ijson
-from bioc import biocjson
-from bioc.biocjson.decoder import parse_collection
-from ijson.common import ObjectBuilder
-from lxml import etree
-
 from common.errors import InputError
-from common.xml_elements import entity_text, read_elements
-from data_prep.formats.placement import Report
-from data_prep.formats.read_bioc import holders, make_document
-from data_prep.formats.read_entities import log_misplaced
-from data_prep.formats.read_source import as_file, base_name, decode_line, name_of, open_text, raw_lines
+from common.inputs import base_name, decode_line, name_of, open_text, raw_lines
+from data_prep.formats.bioc_documents import collection_of, describe, make_document, to_bioc
+
+try:
+    import ijson
+    from bioc import biocjson
+    from bioc.biocjson.decoder import parse_collection
+    from ijson.common import ObjectBuilder
+except ImportError:  # of an extra; `table.check_installed` refuses the format without it
+    pass
 
 MAX_DEPTH = 100  # of objects and lists in each other; BioC has some ten
-
-# XML: elements that hold nothing but text, and attributes that the DTD does not demand, but the library does.
-TEXTS = ("source", "date", "key", "infon", "id", "offset", "text")
-COLLECTION_TEXTS = ("source", "date", "key", "infon")
-OPTIONAL_ATTRIBUTES = (("annotation", "id"), ("relation", "id"), ("node", "role"))
 
 # JSON: keys of a list of documents, the second in PubTator 3's export; what may be left out, but the library demands.
 DOCUMENT_LISTS = ("documents", "PubTator3")
@@ -42,77 +33,16 @@ DEFAULTS = {
 }
 
 
-# XML
+def looks_like(head):
+    """Whether bytes begin like a JSON file of BioC."""
+    return head.startswith((b"{", b"[")) and (b'"passages"' in head or b'"documents"' in head)
 
 
-def read_bioc_xml(path, bad_document):
-    """Yields the documents of a BioC XML file, see `read_bioc.make_document`.
-
-    Args:
-      path: the file, compressed or not, or "-".
-      bad_document: called with what is wrong with a document, which is then left out.
-
-    Raises:
-      InputError: the file cannot be read or is not BioC XML; where it breaks off, after what came before.
-    """
-    name, report, collection = name_of(path), Report(), None
-    with as_file(path, bad_document) as (file, bad_element):
-        for count, element in enumerate(read_elements(file, "document", "collection"), 1):
-            source = f"{name}, line {element.sourceline}"
-            if collection is None:
-                before = [*element.itersiblings(*COLLECTION_TEXTS, preceding=True)][::-1]
-                collection = _decode_xml(before, source)
-            try:
-                (decoded,) = _decode_xml([element], source).documents
-                yield make_document(decoded, collection, source, f"{base_name(path)}:{count}", report)
-            except InputError as error:
-                bad_element(str(error))
-    log_misplaced(report, name)
+# Reading
 
 
-def _decode_xml(elements, source):
-    """Returns the BioCCollection of elements that a `collection` holds; they are changed."""
-    for element in elements:
-        for node in list(element.iter(*TEXTS)):
-            text = _text_of(node)
-            del node[:]
-            node.text = text
-        for tag, attribute in OPTIONAL_ATTRIBUTES:
-            for node in element.iter(tag):
-                node.set(attribute, node.get(attribute, ""))
-    xml = "".join(etree.tostring(element, encoding="unicode", with_tail=False) for element in elements)
-    try:
-        decoded = bioc.loads(f"<collection>{xml}</collection>")
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{source}: not BioC ({_describe(error)}); expected offsets, locations, nodes") from None
-    for holder in (decoded, *(inner for document in decoded.documents for inner in _infon_holders(document))):
-        holder.infons = {key: value or "" for key, value in holder.infons.items()}  # the library has None for ""
-    return decoded
-
-
-def _infon_holders(document):
-    for holder in holders(document):
-        yield from (holder, *holder.annotations, *holder.relations)
-
-
-def _text_of(element):
-    """The text in an element, with the named characters of HTML for its entities."""
-    pieces = [element.text or ""]
-    for child in element:
-        pieces += [entity_text(child) if child.tag is etree.Entity else _text_of(child), child.tail or ""]
-    return "".join(pieces)
-
-
-def _describe(error):
-    """What the library misses, in words: a KeyError says no more than the key."""
-    return f"no {error}" if isinstance(error, KeyError) else str(error)
-
-
-# JSON
-
-
-def read_bioc_json(path, bad_document):
-    """Yields the documents of a BioC JSON file, see `read_bioc.make_document`.
+def read(path, bad_document, report):
+    """Yields the documents of a BioC JSON file, see `bioc_documents.make_document`.
 
     The file holds collections, lists of them, documents, or PubTator 3's export, one or several, as JSON lines too. If
     its name ends in `.jsonl`, what is after a line that is not JSON is read as well.
@@ -120,11 +50,12 @@ def read_bioc_json(path, bad_document):
     Args:
       path: the file, compressed or not, or "-".
       bad_document: called with what is wrong with a document, or a line, which is then left out.
+      report: as for `table.read_documents`.
 
     Raises:
       InputError: the file cannot be read, is empty, or not JSON; where it breaks off, after what came before.
     """
-    name, report = name_of(path), Report()
+    name = name_of(path)
     is_lines = path.lower().removesuffix(".gz").endswith(".jsonl")
     with open_text(path) as file:
         values = _values_of_lines(file, path, bad_document) if is_lines else _values_of_file(file, path)
@@ -135,7 +66,6 @@ def read_bioc_json(path, bad_document):
                 yield make_document(decoded, collection, source, f"{base_name(path)}:{count}", report)
             except InputError as error:
                 bad_document(str(error))
-    log_misplaced(report, name)
 
 
 def _values_of_lines(file, path, bad_document):
@@ -234,7 +164,7 @@ def _decode_json(value, information, source):
         texts = {key: information.get(key) or "" for key in ("source", "date", "key")}
         collection = parse_collection({**texts, "infons": information.get("infons") or {}, "documents": []})
     except (InputError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{source}: not BioC ({_describe(error)}); expected BioC JSON") from None
+        raise InputError(f"{source}: not BioC ({describe(error)}); expected BioC JSON") from None
     return decoded, collection
 
 
@@ -253,3 +183,41 @@ def _complete(value, kind):
     for key in value.keys() & DEFAULTS.keys():
         value[key] = [_complete(part, key) for part in value[key]]
     return value
+
+
+# Writing
+
+
+@contextlib.contextmanager
+def open_writer(file, models):
+    """See `table.open_writer`. The collection has a document a line."""
+    writer = _Writer(file)
+    yield writer
+    writer.close()
+
+
+END_OF_COLLECTION = "]}"
+
+
+class _Writer:
+    def __init__(self, file):
+        self.file = file
+        self.is_begun = False
+
+    def write(self, document):
+        self._begin(document)
+        self.file.write(biocjson.dumps(to_bioc(document), ensure_ascii=False))
+
+    def _begin(self, document):
+        """Writes what stands before a document: the library writes a collection only as a whole."""
+        if self.is_begun:
+            self.file.write(",\n")
+        else:
+            head = biocjson.dumps(collection_of(document), ensure_ascii=False)
+            self.file.write(head.removesuffix(END_OF_COLLECTION) + "\n")
+        self.is_begun = True
+
+    def close(self):
+        if not self.is_begun:
+            self._begin(None)
+        self.file.write(f"\n{END_OF_COLLECTION}\n")

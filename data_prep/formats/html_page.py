@@ -6,29 +6,34 @@ The page needs no script and nothing from elsewhere. Needs Jinja2: pip install -
 import collections
 import contextlib
 import dataclasses
+import functools
 import os
 import re
 import shutil
 import tempfile
 
-import jinja2
-
-from data_prep.formats.document import Entity
-from data_prep.formats.write_passages import blocks_of
+from data_prep.formats.document import Entity, blocks_of
 
 # As page.css has them: colours, underlines, and how many marks inside one another get room of their own.
 HUES, STROKES, MAX_HEIGHT = 8, 3, 3
 
 # Control characters but for white space, and halves of characters, which HTML may not hold.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(os.path.dirname(__file__)),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    finalize=lambda value: _printable(value) if type(value) is str else value,  # but not in what is HTML already
-)
+
+
+@functools.cache
+def environment():
+    """What makes pages of the templates here; imported late, since Jinja2 comes with an extra."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(os.path.dirname(__file__)),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: _printable(value) if type(value) is str else value,  # but not in what is HTML already
+    )
 
 
 def _printable(text):
@@ -46,8 +51,8 @@ class Mark:
 
 
 @contextlib.contextmanager
-def open_html(file):
-    """Gives a writer whose page is written when the block succeeds, since the counts of its legend come first.
+def open_writer(file, models):
+    """See `table.open_writer`. The page is written when the block succeeds, since the counts of its legend come first.
 
     Until then the documents are in a temporary file: memory holds the number of entities of each type.
     """
@@ -60,7 +65,7 @@ def open_html(file):
 class _Writer:
     def __init__(self, file, body):
         self.file, self.body = file, body
-        self.template = ENVIRONMENT.get_template("page.html").module
+        self.template = environment().get_template("page.html").module
         self.documents = self.relations = 0
         self.counts = collections.Counter()  # of (model, type)
         self.styles = {}  # type: CSS classes

@@ -1,0 +1,185 @@
+"""Files with a word a line, as of CoNLL and as the NER data sets of this project: documents, and labelled sentences.
+
+The word is the first column and the label the last, separated by tabs or, in a line without a tab, by spaces; other
+Unicode spaces belong to the word. A blank line ends a sentence.
+"""
+
+import bisect
+import contextlib
+import re
+
+from common.errors import InputError
+from common.inputs import MAX_DOCUMENT_BYTES, base_name, decode_line, name_of, open_text, raw_lines
+from data_prep.formats.document import Document
+
+DOCUMENT_START = "-DOCSTART-"
+
+
+def split_columns(line, where):
+    """The columns of a line, none of a blank one.
+
+    Args:
+      line: text.
+      where: file and line, for messages.
+
+    Raises:
+      InputError: a space in the word.
+    """
+    if not line.strip(" \t"):
+        return []
+    columns = [column for column in line.split("\t" if "\t" in line else " ") if column]
+    if " " in columns[0]:
+        raise InputError(f"{where}: a space in the word {columns[0][:40]!r}; expected word, tab, label")
+    return columns
+
+
+# Reading
+
+
+def read(path, bad_document, report):
+    """Yields the documents of a file, one at a time in memory.
+
+    All columns but the word, labels too, are ignored. A line with the word -DOCSTART- begins a document; a file without
+    it is one document. The text of a document is its words with spaces between them and newlines between the sentences,
+    each of which is a paragraph.
+
+    Args:
+      path: the file, or "-".
+      bad_document: called with what is wrong with a line (no word, a space in the word, not UTF-8, NUL bytes); the
+        document it is in is left out.
+      report: as for `table.read_documents`.
+
+    Raises:
+      InputError: the file cannot be read, is empty or binary, has no word or a document that is too long.
+    """
+    builder, count = _Builder(path, 0), 0
+    with open_text(path) as file:
+        for number, raw in raw_lines(file):
+            try:
+                columns = split_columns(decode_line(raw, number, path), f"{name_of(path)}, line {number}")
+            except InputError as error:
+                if not builder.is_bad:
+                    builder.is_bad = True
+                    count += 1
+                    bad_document(str(error))
+                continue
+            if columns[:1] == [DOCUMENT_START]:
+                if builder.has_words():
+                    yield builder.document()
+                    count += 1
+                builder = _Builder(path, number)
+            elif columns:
+                builder.add_word(columns[0])
+            else:
+                builder.end_sentence()
+    if builder.has_words():
+        yield builder.document()
+    elif not count:
+        raise InputError(f"{name_of(path)}: no word; expected a word a line and blank lines between sentences")
+
+
+class _Builder:
+    """Puts a document together."""
+
+    def __init__(self, path, line):
+        """`line`: of its -DOCSTART-; 0: it has none."""
+        self.is_bad = False
+        self._path, self._line = path, line
+        self._pieces, self._size = [], 0  # of the text
+        self._sentences, self._words = [], []
+
+    def add_word(self, word):
+        if self._pieces:
+            self._pieces.append(" " if self._words else "\n")
+            self._size += 1
+        self._words.append((self._size, self._size + len(word)))
+        self._pieces.append(word)
+        self._size += len(word)
+        if self._size > MAX_DOCUMENT_BYTES:
+            raise InputError(
+                f"{name_of(self._path)}: a document of more than {MAX_DOCUMENT_BYTES // 1_000_000} million characters; "
+                f"expected lines {DOCUMENT_START} between documents"
+            )
+
+    def end_sentence(self):
+        if self._words:
+            self._sentences.append(tuple(self._words))
+            self._words = []
+
+    def has_words(self):
+        """Whether there is a document to yield."""
+        return bool(self._pieces) and not self.is_bad
+
+    def document(self):
+        self.end_sentence()
+        name, base = name_of(self._path), base_name(self._path)
+        return Document(
+            id=f"{base}:{self._line}" if self._line else base,
+            text="".join(self._pieces),
+            paragraphs=tuple((words[0][0], words[-1][1]) for words in self._sentences),
+            source=f"{name}, line {self._line}" if self._line else name,
+            words=tuple(self._sentences),
+        )
+
+
+# Writing
+
+
+def open_writer(file, models):
+    """See `table.open_writer`."""
+    return contextlib.nullcontext(_Writer(file, models))
+
+
+class _Writer:
+    """A word a line with a column of labels for each model, separated by tabs; a blank line after each sentence.
+
+    Labels are B and I with the entity's type (B-Disease), or alone where it has none, and O. A word has one label of
+    a model: of entities that share a word, the longest has it, then the first. An entity is cut where a sentence ends.
+    Before each document but the first there is a line `-DOCSTART-`.
+
+    Args:
+      file: text file.
+      models: names, one a column; "" stands for the entities of the input. Empty: these alone.
+    """
+
+    def __init__(self, file, models):
+        self.file = file
+        self.models = tuple(models) or ("",)
+        self.is_first = True
+
+    def write(self, document):
+        """Raises ValueError for a document whose words are not known."""
+        if document.words is None:
+            raise ValueError(f"document {document.id} has no words; expected it cut into sentences and words")
+        if not self.is_first:
+            self.file.write("\t".join(["-DOCSTART-", *("O" for _ in self.models)]) + "\n\n")
+        self.is_first = False
+        rows = zip(*(_conll_labels(document, model) for model in self.models), strict=True)
+        for words in document.words:
+            for start, end in words:
+                self.file.write("\t".join([_conll_word(document.text[start:end]), *next(rows)]) + "\n")
+            if words:
+                self.file.write("\n")
+
+
+def _conll_word(text):
+    # Control characters that BERT's tokenizer leaves out of words may be white space to a reader of the columns.
+    return re.sub(r"\s", "\N{REPLACEMENT CHARACTER}", text)
+
+
+def _conll_labels(document, model):
+    """The labels of a document's words, all sentences together."""
+    spans = [span for words in document.words for span in words]
+    starts, ends = [start for start, _ in spans], [end for _, end in spans]
+    begins_sentence = [i == 0 for words in document.words for i in range(len(words))]
+    labels = ["O"] * len(spans)
+    entities = [entity for entity in document.entities if entity.model == model]
+    for entity in sorted(entities, key=lambda entity: (entity.start - entity.end, entity.start)):
+        inside = range(bisect.bisect_right(ends, entity.start), bisect.bisect_left(starts, entity.end))
+        if any(labels[i] != "O" for i in inside):
+            continue
+        kind = re.sub(r"\s", "_", entity.type)
+        for i in inside:
+            prefix = "B" if i == inside[0] or begins_sentence[i] else "I"
+            labels[i] = f"{prefix}-{kind}" if kind else prefix
+    return labels

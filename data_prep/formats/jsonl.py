@@ -1,0 +1,56 @@
+"""Annotated documents as lines of JSON, a document a line."""
+
+import contextlib
+import json
+
+
+def open_writer(file, models):
+    """See `table.open_writer`; characters stand for themselves, not escaped to ASCII."""
+    return contextlib.nullcontext(_Writer(file))
+
+
+class _Writer:
+    def __init__(self, file):
+        self.file = file
+
+    def write(self, document):
+        self.file.write(json.dumps(to_dict(document), ensure_ascii=False) + "\n")
+
+
+def to_dict(document):
+    """What a line of JSON says of a document; in it `text[start:end]` is the `text` of an entity.
+
+    `confidence` and `model` are left out where there is none, that is, for what was in the input.
+    """
+    return {
+        "id": document.id,
+        "source": document.source,
+        "text": document.text,
+        "entities": [_entity_dict(entity, document.text) for entity in document.entities],
+        "relations": [
+            {
+                "id": relation.id,
+                "type": relation.type,
+                "first": relation.first,
+                "second": relation.second,
+                **_confidence(relation),
+            }
+            for relation in document.relations
+        ],
+    }
+
+
+def _entity_dict(entity, text):
+    return {
+        "id": entity.id,
+        "type": entity.type,
+        "start": entity.start,
+        "end": entity.end,
+        "text": text[entity.start : entity.end],
+        **_confidence(entity),
+        **({"model": entity.model} if entity.model else {}),
+    }
+
+
+def _confidence(found):
+    return {} if found.confidence is None else {"confidence": round(found.confidence, 4)}

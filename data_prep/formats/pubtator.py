@@ -1,0 +1,222 @@
+"""The PubTator format.
+
+    id|t|title
+    id|a|abstract
+    id<tab>start<tab>end<tab>text<tab>type<tab>concept      an entity
+    id<tab>type<tab>concept<tab>concept                     a relation between concepts
+
+Source: https://www.ncbi.nlm.nih.gov/research/pubtator3/tutorial. The reader of the library `bioc` is not used: it
+strips white space that offsets count, joins documents that no blank line separates, takes entities without a concept
+for relations, and prints what it does not understand.
+"""
+
+import codecs
+import contextlib
+import dataclasses
+import re
+
+from common.errors import InputError
+from common.inputs import decode_line, name_of, open_text, raw_lines
+from data_prep.formats.document import SEPARATORS, Document, Entity, Relation
+from data_prep.formats.placement import Mention, is_number, parse_span, place, split_concepts
+
+TEXT = re.compile(r"([^|\t]+)\|([ta])\|(.*)", re.DOTALL)
+TITLE = re.compile(rb"([^|\t\n]+)\|t\|")
+KINDS = {"t": "title", "a": "abstract"}
+NO_CONCEPT = "-"
+
+
+@dataclasses.dataclass
+class Origin:
+    """The rows of a document, each a tuple of all columns as they are in the file."""
+
+    entities: dict = dataclasses.field(default_factory=dict)  # id of the Entity: row; also of those left out
+    relations: list = dataclasses.field(default_factory=list)  # between concepts
+
+
+def looks_like(head):
+    """Whether bytes begin with a line of title or abstract."""
+    return TEXT.match(head.split(b"\n")[0].decode("utf-8", "replace")) is not None
+
+
+# Reading
+
+
+def read(path, bad_document, report):
+    """Yields the documents of a PubTator file, one at a time in memory, with the entities and relations that it gives.
+
+    A title line begins a document; behind an entity's and a relation's columns there may be more, and the concept may
+    be missing. The text is title, newline, abstract, so offsets in it are the file's. The entities are called T1, T2,
+    ... in order; those whose text is not at their offsets are left out. An entity's concepts may be several, separated
+    by `|`, `;` or `,`. `origin`: Origin.
+
+    Args:
+      path: the file, or "-".
+      bad_document: called with what is wrong with a document (a line that is none of these, or has another id; not
+        UTF-8, NUL bytes), which is then left out.
+      report: as for `table.read_documents`.
+
+    Raises:
+      InputError: the file cannot be read, is empty or binary, or does not begin with a title line.
+    """
+    builder = None
+    with open_text(path) as file:
+        for number, raw in raw_lines(file):
+            where = f"{name_of(path)}, line {number}"
+            if number == 1:
+                raw = raw.removeprefix(codecs.BOM_UTF8)
+            title = TITLE.match(raw)  # bytes, since it begins a document also where it is no UTF-8
+            if title:
+                if builder and not builder.is_bad:
+                    yield builder.document(report)
+                builder = _Builder(title[1].decode("utf-8", "replace"), where)
+            try:
+                line = decode_line(raw, number, path)
+                if line.strip():
+                    if not builder:
+                        raise InputError(f"{where}: {line[:40]!r}; expected id|t|title first")
+                    builder.add_line(line, where)
+            except InputError as error:
+                if not builder:
+                    raise
+                if not builder.is_bad:
+                    builder.is_bad = True
+                    bad_document(str(error))
+    if not builder:
+        raise InputError(f"{name_of(path)}: no text in any line; expected id|t|title first")
+    if not builder.is_bad:
+        yield builder.document(report)
+
+
+class _Builder:
+    """Puts a document together."""
+
+    def __init__(self, document_id, where):
+        self.is_bad = False
+        self._id, self._where = document_id, where
+        self._texts, self._kinds, self._mentions, self._origin = [], [], [], Origin()
+
+    def add_line(self, line, where):
+        text = TEXT.fullmatch(line)
+        columns = tuple(line.split("\t"))
+        line_id = text[1] if text else columns[0]
+        if line_id != self._id:
+            raise InputError(f"{where}: {line_id[:40]!r} instead of {self._id}; expected id|t|title before")
+        if text:
+            self._texts.append(text[3])
+            self._kinds.append(KINDS[text[2]])
+        elif len(columns) >= 6 or (len(columns) == 5 and is_number(columns[1])):
+            self._add_entity(columns, where)
+        elif len(columns) in (4, 5) and not is_number(columns[1]):
+            self._origin.relations.append(columns)
+        else:
+            raise InputError(
+                f"{where}: {len(columns)} columns; expected id, start, end, text, type, concept, or id, relation, "
+                "concept, concept, separated by tabs"
+            )
+
+    def _add_entity(self, columns, where):
+        _, start, end, text, entity_type = columns[:5]
+        entity_id, concepts = f"T{len(self._mentions) + 1}", split_concepts("".join(columns[5:6]))
+        entity = Entity(entity_id, entity_type, *parse_span(start, end, where), concepts=concepts)
+        self._mentions.append(Mention(entity, text, where))
+        self._origin.entities[entity_id] = columns
+
+    def document(self, report):
+        paragraphs, kinds, offset = [], [], 0
+        for text, kind in zip(self._texts, self._kinds, strict=True):
+            if text:
+                paragraphs.append((offset, offset + len(text)))
+                kinds.append(kind)
+            offset += len(text) + 1
+        text = "\n".join(self._texts)
+        entities, _ = place(text, self._mentions, report)
+        return Document(
+            id=self._id,
+            text=text,
+            paragraphs=tuple(paragraphs),
+            source=self._where,
+            kinds=tuple(kinds),
+            entities=entities,
+            concept_relations=tuple(
+                Relation(f"R{number}", *columns[1:4]) for number, columns in enumerate(self._origin.relations, 1)
+            ),
+            origin=self._origin,
+        )
+
+
+# Writing
+
+
+def open_writer(file, models):
+    """See `table.open_writer`."""
+    return contextlib.nullcontext(_Writer(file))
+
+
+class _Writer:
+    """`id|t|title`, `id|a|abstract`, then a line an entity and a line a relation, then a blank line.
+
+    The title is all up to the end of the first paragraph, the abstract the rest; the white space character between
+    them is the one that readers of the format put there again, so that offsets are those of the text. Tabs and ends
+    of lines become spaces one for one.
+
+    An entity is id, start, end, text, type, concept. Relations are between concepts; those of a document are between
+    entities, so that an entity that a relation names has its id for a concept if it has none. What else a PubTator file
+    has of a document that was read from it (concepts, relations between them) is written again. Confidences and the
+    names of models have no place in the format.
+    """
+
+    def __init__(self, file):
+        self.file = file
+
+    def write(self, document):
+        name = _column(re.sub("[|\ufeff]", "_", document.id))  # at the start of a file U+FEFF is a byte order mark
+        text = SEPARATORS.sub(" ", document.text)
+        title_end = _title_end(document)
+        origin = document.origin if isinstance(document.origin, Origin) else Origin()
+        concepts = _concepts(document, origin)
+        rows = [
+            (str(entity.start), str(entity.end), text[entity.start : entity.end], entity.type, concepts[entity.id])
+            + origin.entities.get(entity.id, ())[6:]
+            for entity in document.entities
+        ]
+        rows += [row[1:] for entity_id, row in origin.entities.items() if entity_id not in concepts]  # left out
+        rows += [row[1:] for row in origin.relations]
+        for relation in document.relations:
+            rows.append((_relation_type(relation.type), concepts[relation.first], concepts[relation.second]))
+        self.file.write(f"{name}|t|{text[:title_end]}\n{name}|a|{text[title_end + 1 :]}\n")
+        for row in rows:
+            self.file.write("\t".join(_column(value) for value in (name, *row)) + "\n")
+        self.file.write("\n")
+
+
+def _title_end(document):
+    """The offset of the white space that separates title and abstract; of the text's end without.
+
+    It is the first at or after the end of the first paragraph; before that if it is an abstract without title.
+    """
+    if not document.paragraphs:
+        return len(document.text)
+    has_no_title = document.kinds and document.kinds[0] == "abstract" and document.text[0].isspace()
+    space = re.compile(r"\s").search(document.text, 0 if has_no_title else document.paragraphs[0][1])
+    return space.start() if space else len(document.text)
+
+
+def _concepts(document, origin):
+    """The concept of each entity, by id."""
+    related = {end for relation in document.relations for end in (relation.first, relation.second)}
+    concepts = {}
+    for entity in document.entities:
+        given = "".join(origin.entities.get(entity.id, ())[5:6])
+        is_named = entity.id in related and given in ("", "-", "-1")
+        concepts[entity.id] = entity.id if is_named else given or NO_CONCEPT
+    return concepts
+
+
+def _relation_type(name):
+    """A number in the second column would be an offset to readers: models of two labels may call a relation `1`."""
+    return f"relation_{name}" if name.isdecimal() else name
+
+
+def _column(text):
+    return SEPARATORS.sub(" ", text).strip() or "-"
