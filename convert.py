@@ -37,6 +37,7 @@ from biocodes import re_eval
 from common import errors, files, inputs
 from data_prep.tasks import label_map, ner
 from data_prep.text import tokenizer_files
+from fine_tuning import tasks
 from fine_tuning.model_directory import CONFIG_FILE, FILE_NAME
 from modeling import checkpoint, hugging_face
 from modeling.config import BertConfig
@@ -45,9 +46,6 @@ from modeling.heads import NEVER
 FLAGS = flags.FLAGS
 
 CHECKPOINT, HUGGING_FACE = "checkpoint", "hugging_face"  # what to convert to
-# The tasks that a class of transformers can be for, the first where nothing says which.
-TASKS = {hugging_face.TOKENS: ("ner",), hugging_face.SEQUENCES: ("re", "qa"), hugging_face.SPANS: ("qa",)}
-MAX_SEQ_LENGTH = {"ner": 128, "re": 128, "qa": 384}  # pieces, the defaults of the scripts
 
 
 def define_flags():
@@ -93,9 +91,10 @@ def convert(values):
     model.config.check_vocabulary(len(tokenizer.pieces), tokenizer.vocabulary_file)
     settings = read_settings(model_dir)
     lower_case, reason = choose_lower_case(values.do_lower_case, settings, tokenizer)
-    has_settings = model.architecture in TASKS and (settings is not None or not to_hugging_face)
+    found = [task for task in tasks.TASKS if task.architecture == model.architecture]  # that it can be for
+    has_settings = bool(found) and (settings is not None or not to_hugging_face)
     if has_settings:
-        settings = complete_settings(settings, model, lower_case, model_dir)
+        settings = complete_settings(settings, found, model, lower_case, model_dir)
 
     files.make_directory(values.output_dir)
     if to_hugging_face:
@@ -195,11 +194,12 @@ def choose_lower_case(given, settings, tokenizer):
     return tokenizer.do_lower_case, tokenizer.reason
 
 
-def complete_settings(settings, model, lower_case, directory):
+def complete_settings(settings, possible, model, lower_case, directory):
     """What fine_tuning.json has to hold for a model of a task.
 
     Args:
       settings: those read from `directory`, kept as they are but for the case; None if there were none.
+      possible: the tasks of such a model, the first where nothing says which.
       model: `hugging_face.Model`.
       lower_case: bool.
       directory: path, for messages.
@@ -207,24 +207,20 @@ def complete_settings(settings, model, lower_case, directory):
     Raises:
       InputError: the settings are of another task.
     """
-    tasks = TASKS[model.architecture]
     if settings is not None:
-        if settings.get("task") not in tasks:
+        if settings.get("task") not in [task.name for task in possible]:
             path = os.path.join(directory, FILE_NAME)
+            names = " or ".join(task.name for task in possible)
             raise errors.InputError(
-                f"{path}: task is {settings.get('task')!r}; expected {' or '.join(tasks)} for {model.architecture}"
+                f"{path}: task is {settings.get('task')!r}; expected {names} for {model.architecture}"
             )
         return settings | {"do_lower_case": lower_case}
-    task = tasks[0]
-    length = min(MAX_SEQ_LENGTH[task], model.config.max_position_embeddings)
-    settings = {"task": task, "do_lower_case": lower_case, "max_seq_length": length}
-    if task == "re":
+    task = possible[0]
+    length = min(task.max_seq_length, model.config.max_position_embeddings)
+    settings = {"task": task.name, "do_lower_case": lower_case, "max_seq_length": length, **task.settings}
+    if task is tasks.RE:
         logging.warning("%s: predict.py needs there what stands for the entities of a pair, as entity_pairs", FILE_NAME)
         settings["negative_label"] = re_eval.usual_negative(model.labels)
-        settings |= {"entity_pairs": [], "mask_others": False, "lower_case": False}
-    if task == "qa":
-        settings |= {"question_type": "factoid", "doc_stride": 128, "max_query_length": 64}
-        settings["version_2_with_negative"] = False
     return settings
 
 

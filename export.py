@@ -51,7 +51,7 @@ def main(_):
     name = FLAGS.name or os.path.basename(os.path.abspath(FLAGS.model_dir))
     with quiet_loading():
         write(directory, FLAGS.output_dir, name, FLAGS.batch_size)
-    logging.info("%s: a SavedModel of a model of %s", FLAGS.output_dir, model_directory.SCRIPTS[directory.task])
+    logging.info("%s: a SavedModel of a model of %s", FLAGS.output_dir, directory.task.script)
 
 
 def write(directory, path, name, batch_size):

@@ -15,13 +15,13 @@ for as many epochs, on `train_dev.tsv`, in `retraining/`. The weights chosen are
 """
 
 import dataclasses
+import functools
 import logging
 import os
 
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
 
 # isort: split
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
@@ -32,13 +32,11 @@ from common import flags as shared_flags
 from data_prep.records import records
 from data_prep.tasks import label_map, ner
 from data_prep.text.tokenization import FullTokenizer
-from fine_tuning import model_directory, training
+from fine_tuning import model_directory, tasks, training
 from modeling import checkpoint, distribution, losses, selection
-from modeling.heads import TokenClassifier
 
 FLAGS = flags.FLAGS
 
-NEW_WEIGHTS = ("output_", "bert/pooler/")  # of the head, and of the pooler, which it does not read
 SELECTION, RETRAINING = "selection", "retraining"  # directories of the trainings behind the output directory's model
 
 
@@ -47,7 +45,7 @@ def define_flags():
     shared_flags.define_training_flags()
     shared_flags.define_evaluation_flags()
     shared_flags.define_data_flags()
-    shared_flags.define_task_flags(num_train_epochs=10.0, do_lower_case=False)
+    shared_flags.define_task_flags(tasks.NER.max_seq_length, num_train_epochs=10.0, do_lower_case=False)
     shared_flags.define_tpu_flags()
     flags.DEFINE_string("task_name", "NER", "Only NER.")
     flags.DEFINE_bool("do_train", True, "Train on train_dev.tsv.")
@@ -94,36 +92,34 @@ class Split:
 
 def main(_):
     check_flags(FLAGS)
-    config, tokenizer = training.set_up(FLAGS)
+    options = training.read_options(FLAGS, tasks.NER)
+    config, tokenizer = training.set_up(options, shared_flags.distribution_values(FLAGS))
 
     # All data is read before the training, so that a fault in it is found now.
-    sentences_to_train = read_training_data(FLAGS) if FLAGS.do_train else None
-    labels = choose_labels(sentences_to_train, FLAGS.data_dir, FLAGS.output_dir, FLAGS.init_checkpoint)
+    select, retrain = FLAGS.select_best_on_dev, FLAGS.retrain_on_train_dev
+    train_sentences = read_training_data(FLAGS.data_dir, select, retrain) if FLAGS.do_train else None
+    labels = choose_labels(train_sentences, FLAGS.data_dir, options.output_dir, options.init_checkpoint)
     sentences = read_splits(FLAGS.data_dir, labels, eval=FLAGS.do_eval, predict=FLAGS.do_predict)
-    truncate, pad_to = FLAGS.long_sentences == "truncate", training.padded_length(FLAGS)
-    encoding = Encoding(tokenizer, labels, FLAGS.max_seq_length, truncate, pad_to)
-
-    def new_model():
-        """With the same initial weights every time."""
-        keras.utils.set_random_seed(FLAGS.seed)
-        model = TokenClassifier(config, len(labels))
-        model.build()
-        return model
+    truncate = FLAGS.long_sentences == "truncate"
+    encoding = Encoding(tokenizer, labels, options.max_seq_length, truncate, options.pad_to)
+    new_model = functools.partial(training.new_model, tasks.NER, config, len(labels), options.seed)
 
     if FLAGS.do_train:
-        model_directory.write(FLAGS.output_dir, FLAGS, "ner")
-        if FLAGS.select_best_on_dev:
-            model, global_step = train_and_select(new_model, sentences_to_train, encoding, FLAGS.output_dir, FLAGS)
+        model_directory.write(options)
+        if select:
+            model, global_step = train_and_select(
+                new_model, train_sentences, encoding, options, FLAGS.eval_batch_size, retrain
+            )
         else:
-            model, global_step = train(new_model, sentences_to_train["train_dev"], encoding, FLAGS.output_dir, FLAGS)
+            model, global_step = train(new_model, train_sentences["train_dev"], encoding, options)
         distribution.leave_to_chief()
     else:
         model = new_model()
-        global_step = checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
+        global_step = checkpoint.load_trained(model, options.output_dir, options.init_checkpoint)
     for name, batch_size in [("eval", FLAGS.eval_batch_size), ("predict", FLAGS.predict_batch_size)]:
         if name in sentences:
-            split = prepare(sentences[name], name, encoding, FLAGS.output_dir)
-            evaluate(model, split, name, encoding, batch_size, global_step, FLAGS.output_dir)
+            split = prepare(sentences[name], name, encoding, options.output_dir)
+            evaluate(model, split, name, encoding, batch_size, global_step, options.output_dir)
 
 
 def check_flags(values):
@@ -144,86 +140,90 @@ def check_flags(values):
             f"--num_train_epochs={values.num_train_epochs:g}: expected a whole number with --select_best_on_dev"
         )
     if values.do_train:
-        selected = os.path.isdir(os.path.join(values.output_dir, SELECTION))
-        if selected != values.select_best_on_dev and (selected or checkpoint.newest(values.output_dir)):
-            raise errors.InputError(
-                f"--select_best_on_dev={str(values.select_best_on_dev).lower()}: the model in {values.output_dir} was "
-                "trained the other way; use a new --output_dir"
-            )
+        check_selection(values.select_best_on_dev, values.output_dir)
 
 
-def read_training_data(values):
+def check_selection(select, output_dir):
+    """Raises `InputError` if the model in the output directory was trained the other way, with selection or without."""
+    selected = os.path.isdir(os.path.join(output_dir, SELECTION))
+    if selected != select and (selected or checkpoint.newest(output_dir)):
+        raise errors.InputError(
+            f"--select_best_on_dev={str(select).lower()}: the model in {output_dir} was trained the other way; use a "
+            "new --output_dir"
+        )
+
+
+def read_training_data(data_dir, select, retrain):
     """The sentences to train on and to score epochs on, by file."""
-    sentences_to_train = {}
-    if values.select_best_on_dev:
+    sentences = {}
+    if select:
         for name in ("train", "devel"):
-            sentences_to_train[name] = ner.read_sentences(os.path.join(values.data_dir, f"{name}.tsv"))
-    if values.retrain_on_train_dev or not values.select_best_on_dev:
-        sentences_to_train["train_dev"] = ner.read_training_sentences(values.data_dir)
-    return training
+            sentences[name] = ner.read_sentences(os.path.join(data_dir, f"{name}.tsv"))
+    if retrain or not select:
+        sentences["train_dev"] = ner.read_training_sentences(data_dir)
+    return sentences
 
 
-def train(new_model, sentences, encoding, output_dir, values, num_train_epochs=None):
-    """Trains a model, or goes on, in a directory; the number of epochs is the flag's if none is given.
+def train(new_model, sentences, encoding, options):
+    """Trains a model, or resumes, in the output directory of some `training.Options`.
 
     Returns:
       The model and the step that was reached.
     """
-    begin(output_dir, encoding.labels)
-    data = prepare(sentences, "train", encoding, output_dir).data
-    model, loss_fn = new_model(), token_loss_fn(encoding)
-    return model, training.fine_tune(
-        model, loss_fn, data, data.count, output_dir, values, NEW_WEIGHTS, encoding.pad_to, num_train_epochs
-    )
+    begin(options.output_dir, encoding.labels)
+    data = prepare(sentences, "train", encoding, options.output_dir).data
+    model = new_model()
+    return model, training.fine_tune(model, token_loss_fn(encoding), data, data.count, options)
 
 
-def train_and_select(new_model, sentences_to_train, encoding, output_dir, values):
+def train_and_select(new_model, sentences, encoding, options, eval_batch_size, retrain):
     """Trains with `--select_best_on_dev`, and writes the weights that come of it as the output directory's checkpoint.
 
     Args:
       new_model: from nothing to a built model, always of the same weights.
-      sentences_to_train: as of `read_training_data`.
+      sentences: as of `read_training_data`.
       encoding: `Encoding`.
-      output_dir: path.
-      values: the flags.
+      options: `training.Options`.
+      eval_batch_size: int.
+      retrain: train again, on train_dev.tsv, for as many epochs as were best.
 
     Returns:
       The model and the step of its weights.
     """
-    model, best = select_epoch(new_model, sentences_to_train, encoding, os.path.join(output_dir, SELECTION), values)
+    output_dir = options.output_dir
+    here = dataclasses.replace(options, output_dir=os.path.join(output_dir, SELECTION))
+    model, best = select_epoch(new_model, sentences, encoding, here, eval_batch_size)
     global_step = best.step
-    if values.retrain_on_train_dev:
+    if retrain:
         directory = os.path.join(output_dir, RETRAINING)
-        model, global_step = train(new_model, sentences_to_train["train_dev"], encoding, directory, values, best.epoch)
+        here = dataclasses.replace(options, output_dir=directory, num_train_epochs=best.epoch)
+        model, global_step = train(new_model, sentences["train_dev"], encoding, here)
     label_map.write(output_dir, encoding.labels)
     selection.write_weights(output_dir, global_step, checkpoint.model_variables(model))
     selection.keep_only(output_dir, [global_step])
     return model, global_step
 
 
-def select_epoch(new_model, sentences_to_train, encoding, directory, values):
-    """Trains on train.tsv in a directory and scores each epoch on devel.tsv; returns the best weights and `Epoch`."""
+def select_epoch(new_model, sentences, encoding, options, eval_batch_size):
+    """Trains on train.tsv and scores each epoch on devel.tsv; returns the best weights and `Epoch`."""
+    directory = options.output_dir
     begin(directory, encoding.labels)
-    data = prepare(sentences_to_train["train"], "train", encoding, directory).data
-    devel = prepare(sentences_to_train["devel"], "eval", encoding, directory)
-    ends = training.epoch_ends(data.count, values.train_batch_size, values.num_train_epochs)
+    data = prepare(sentences["train"], "train", encoding, directory).data
+    devel = prepare(sentences["devel"], "eval", encoding, directory)
+    ends = training.epoch_ends(data.count, options.training.batch_size, options.num_train_epochs)
     selected = selection.Selection(directory, ends)
-    model, loss_fn = new_model(), token_loss_fn(encoding)
+    model = new_model()
     label_batch = tf.function(label_fn(model, encoding))  # traced once, not once an epoch
 
     def score(step):
-        merged, metrics = predict(label_batch, devel, "eval", encoding, values.eval_batch_size)
+        merged, metrics = predict(label_batch, devel, "eval", encoding, eval_batch_size)
         entities = entity_scores(devel, merged, encoding.labels)
         scores = {name: getattr(entities, name) for name in ("precision", "recall", "f1")}
         scores["loss"] = float(metrics["loss"])
         selected.add(step, scores, checkpoint.model_variables(model))
         return scores
 
-    training.fine_tune(
-        *(model, loss_fn, data, data.count, directory, values, NEW_WEIGHTS, encoding.pad_to),
-        evaluate_at=ends,
-        evaluate=score,
-    )
+    training.fine_tune(model, token_loss_fn(encoding), data, data.count, options, evaluate_at=ends, evaluate=score)
     distribution.leave_to_chief()
     checkpoint.load_weights(model, selected.finish())
     label_map.write(os.path.join(directory, selection.BEST), encoding.labels)
@@ -249,14 +249,14 @@ def read_splits(data_dir, labels, eval, predict):
     }
 
 
-def choose_labels(sentences_to_train, data_dir, output_dir, init_checkpoint):
+def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
     """The labels of the model, in the order of its outputs.
 
     In this order: 1. when training, those of the training data; 2. those written beside the checkpoint
     that is used; 3. those of whatever the data directory holds.
     """
-    if sentences_to_train:
-        return ner.make_label_list([sentence for part in sentences_to_train.values() for sentence in part])
+    if train_sentences:
+        return ner.make_label_list([sentence for part in train_sentences.values() for sentence in part])
     if written := training.labels_of_checkpoint(output_dir, init_checkpoint, ner.REQUIRED_LABELS):
         return written
     paths = [os.path.join(data_dir, f"{name}.tsv") for name in ("train_dev", "train", "devel", "test")]
@@ -268,7 +268,7 @@ def prepare(sentences, name, encoding, output_dir):
     pieces = ner.split_words(sentences, encoding.tokenizer)
     windows = ner.make_windows(pieces, encoding.max_seq_length, encoding.truncate)
     serialized = ner.serialize(windows, pieces, sentences, encoding.tokenizer, encoding.labels)
-    features = records.token_features(encoding.tokenizer.vocab_size, len(encoding.labels))
+    features = tasks.NER.make_features(encoding.tokenizer.vocab_size, len(encoding.labels), encoding.max_seq_length)
     data = records.write_record_file(serialized, os.path.join(output_dir, f"{name}.tf_record"), features)
     logging.info("%s: %d sentences, %d records", data.path, len(sentences), data.count)
     return Split(sentences, pieces, windows, data)
@@ -315,7 +315,7 @@ def label_fn(model, encoding):
         return {
             "index": features["index"],
             "length": tf.reduce_sum(features["input_mask"], axis=1),
-            "predicted": tf.argmax(logits, axis=-1, output_type=tf.int32),
+            "predicted": tasks.NER.decode(logits)["labels"],
             "label_ids": features["label_ids"],
             "input_mask": features["input_mask"],
             "weights": weights,

@@ -30,28 +30,32 @@ from common.progress import progress
 from data_prep.records import records
 from data_prep.tasks import answers, label_map, questions
 from data_prep.text.tokenization import FullTokenizer
-from fine_tuning import model_directory, training
+from fine_tuning import model_directory, tasks, training
+from fine_tuning.tasks import Task
 from modeling import checkpoint, distribution, losses
-from modeling.heads import SequenceClassifier, SpanClassifier
 
 FLAGS = flags.FLAGS
 
-NEW_WEIGHTS = ("cls/squad/", "output_", "bert/pooler/")
 MASKED = -1e9  # logit of a padded position
 
 
 def define_flags():
     shared_flags.define_model_flags()
     shared_flags.define_training_flags()
-    shared_flags.define_task_flags(max_seq_length=384)
+    shared_flags.define_task_flags(tasks.QA.max_seq_length)
     shared_flags.define_tpu_flags()
     flags.DEFINE_string("train_file", None, "JSON to train on, in SQuAD's layout.")
     flags.DEFINE_string("predict_file", None, "JSON with the questions to answer, in SQuAD's layout.")
     flags.DEFINE_bool("do_train", False, "Train on --train_file.")
     flags.DEFINE_bool("do_predict", False, "Answer --predict_file.")
-    flags.DEFINE_enum("question_type", "factoid", ["factoid", "list", "yesno"], "What an answer is.")
-    flags.DEFINE_integer("doc_stride", 128, "Pieces between the windows of a long context.", lower_bound=1)
-    flags.DEFINE_integer("max_query_length", 64, "Longest question, in pieces; the rest is cut.", lower_bound=1)
+    defaults = tasks.QA.settings
+    flags.DEFINE_enum("question_type", defaults["question_type"], questions.TYPES, "What an answer is.")
+    flags.DEFINE_integer(
+        "doc_stride", defaults["doc_stride"], "Pieces between the windows of a long context.", lower_bound=1
+    )
+    flags.DEFINE_integer(
+        "max_query_length", defaults["max_query_length"], "Longest question, in pieces; the rest is cut.", lower_bound=1
+    )
     flags.DEFINE_integer("n_best_size", 20, "Answers in nbest_predictions.json.", lower_bound=1)
     flags.DEFINE_integer("max_answer_length", 30, "Longest answer, in pieces.", lower_bound=1)
     flags.DEFINE_bool("version_2_with_negative", False, "SQuAD 2.0: some questions have no answer.")
@@ -73,53 +77,53 @@ class Encoder:
     max_seq_length: int
     doc_stride: int
     max_query_length: int
-    yes_no: bool
+    task: Task
 
 
 def main(_):
     check_flags(FLAGS)
-    config, tokenizer = training.set_up(FLAGS)
-    yes_no = FLAGS.question_type == "yesno"
-    encoder = Encoder(tokenizer, FLAGS.max_seq_length, FLAGS.doc_stride, FLAGS.max_query_length, yes_no)
+    task = tasks.YES_NO if FLAGS.question_type == questions.YES_NO_TYPE else tasks.QA
+    yes_no = task is tasks.YES_NO
+    options = training.read_options(FLAGS, task)
+    config, tokenizer = training.set_up(options, shared_flags.distribution_values(FLAGS))
+    encoder = Encoder(tokenizer, options.max_seq_length, FLAGS.doc_stride, FLAGS.max_query_length, task)
 
     # All data is read before the training, so that a fault in it is found now.
     train_examples = read_train_examples(FLAGS) if FLAGS.do_train else None
     predict_examples = questions.read_examples(FLAGS.predict_file, FLAGS.verbose_logging) if FLAGS.do_predict else None
 
-    model = SequenceClassifier(config, len(questions.YES_NO)) if yes_no else SpanClassifier(config)
-    model.build()
-    pad_to = None if yes_no else training.padded_length(FLAGS)
+    model = training.new_model(task, config, len(questions.YES_NO), options.seed)
     if yes_no:
-        training.check_labels(
-            list(questions.YES_NO), FLAGS.output_dir, None if FLAGS.do_train else FLAGS.init_checkpoint
-        )
+        init_checkpoint = None if FLAGS.do_train else options.init_checkpoint
+        training.check_labels(list(questions.YES_NO), options.output_dir, init_checkpoint)
     if FLAGS.do_train:
         if yes_no:
-            label_map.write(FLAGS.output_dir, questions.YES_NO)
-        settings = ("question_type", "doc_stride", "max_query_length", "version_2_with_negative")
-        model_directory.write(FLAGS.output_dir, FLAGS, "qa", **{name: FLAGS[name].value for name in settings})
-        data, _ = write_records(train_examples, "train", encoder, FLAGS.output_dir, keep_encodings=False)
-        loss_fn = yes_no_loss if yes_no else span_loss_fn(padding_counts=pad_to is not None)
+            label_map.write(options.output_dir, questions.YES_NO)
+        model_directory.write(options, **{name: FLAGS[name].value for name in task.settings})
+        data, _ = write_records(train_examples, "train", encoder, options.output_dir, keep_encodings=False)
+        loss_fn = yes_no_loss if yes_no else span_loss_fn(padding_counts=options.pad_to is not None)
         # As in the original, an epoch is counted in questions, though a long context makes several records.
-        training.fine_tune(model, loss_fn, data, len(train_examples), FLAGS.output_dir, FLAGS, NEW_WEIGHTS, pad_to)
+        training.fine_tune(model, loss_fn, data, len(train_examples), options)
         distribution.leave_to_chief()
     else:
-        checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
+        checkpoint.load_trained(model, options.output_dir, options.init_checkpoint)
     if FLAGS.do_predict:
-        data, encodings = write_records(predict_examples, "eval", encoder, FLAGS.output_dir)
+        data, encodings = write_records(predict_examples, "eval", encoder, options.output_dir)
         if yes_no:
-            predict_yes_no(model, data, predict_examples, encodings, FLAGS.predict_batch_size, FLAGS.output_dir)
+            predict_yes_no(model, data, predict_examples, encodings, FLAGS.predict_batch_size, options.output_dir)
         else:
-            logits = span_logits(model, data, FLAGS.predict_batch_size, pad_to)
-            options = answers.Options(
+            logits = span_logits(model, data, FLAGS.predict_batch_size, options.pad_to)
+            answer_options = answers.Options(
                 FLAGS.n_best_size,
                 FLAGS.max_answer_length,
                 FLAGS.version_2_with_negative,
                 FLAGS.null_score_diff_threshold,
             )
-            threshold = FLAGS.list_threshold if FLAGS.question_type == "list" else None
-            lower_case = FLAGS.do_lower_case
-            write_answers(predict_examples, encodings, logits, options, lower_case, threshold, FLAGS.output_dir)
+            threshold = FLAGS.list_threshold if FLAGS.question_type == questions.LIST else None
+            lower_case = options.do_lower_case
+            write_answers(
+                predict_examples, encodings, logits, answer_options, lower_case, threshold, options.output_dir
+            )
 
 
 def check_flags(values):
@@ -133,12 +137,12 @@ def check_flags(values):
             f"--max_seq_length={values.max_seq_length} leaves no room for a context; expected more than "
             f"--max_query_length={values.max_query_length} and 3"
         )
-    if values.version_2_with_negative and values.question_type != "factoid":
+    if values.version_2_with_negative and values.question_type != questions.FACTOID:
         raise errors.InputError(f"--version_2_with_negative: not with --question_type={values.question_type}")
 
 
 def read_train_examples(values):
-    if values.question_type == "yesno":
+    if values.question_type == questions.YES_NO_TYPE:
         return questions.read_yes_no_examples(
             values.train_file, values.balance_answers, values.seed, values.verbose_logging
         )
@@ -164,13 +168,12 @@ def write_records(examples, name, encoder, output_dir, keep_encodings=True):
                 yield encoding
                 bar.update()
 
-    vocab_size, path = tokenizer.vocab_size, os.path.join(output_dir, f"{name}.tf_record")
-    if encoder.yes_no:
+    path = os.path.join(output_dir, f"{name}.tf_record")
+    if encoder.task is tasks.YES_NO:
         serialized = questions.serialize_yes_no(examples, encodings(), tokenizer)
-        features = records.label_features(vocab_size, len(questions.YES_NO))
     else:
         serialized = questions.serialize_spans(encodings(), tokenizer)
-        features = records.span_features(vocab_size, encoder.max_seq_length)
+    features = encoder.task.make_features(tokenizer.vocab_size, len(questions.YES_NO), encoder.max_seq_length)
     data = records.write_record_file(serialized, path, features)
     logging.info("%s: %d questions, %d records", path, len(examples), data.count)
     return data, kept
@@ -199,9 +202,8 @@ def span_logits(model, data, batch_size, pad_to):
     """Start and end logits of each record, two arrays, as long as its sequence or as `pad_to`."""
 
     def score_batch(features):
-        start, end = model(features)
         length = tf.reduce_sum(features["input_mask"], axis=1)
-        return {"index": features["index"], "length": length, "start": start, "end": end}
+        return {"index": features["index"], "length": length, **tasks.QA.decode(model(features))}
 
     logits = [None] * data.count
     for result in training.run_on_records(score_batch, data, batch_size, "predict", pad_to):
@@ -240,7 +242,7 @@ def predict_yes_no(model, data, examples, encodings, batch_size, output_dir):
     """Writes `predictions.json` and `nbest_predictions.json`, with the mean probability over a question's windows."""
 
     def classify_batch(features):
-        return {"index": features["index"], "probabilities": tf.nn.softmax(model(features))}
+        return {"index": features["index"], **tasks.YES_NO.decode(model(features))}
 
     rows = np.zeros([data.count, len(questions.YES_NO)])
     for result in training.run_on_records(classify_batch, data, batch_size, "predict"):

@@ -19,7 +19,6 @@ import statistics
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
 
 # isort: split
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import flags
@@ -29,13 +28,12 @@ from common import errors, files
 from common import flags as shared_flags
 from data_prep.records import records
 from data_prep.tasks import label_map, relations
-from fine_tuning import model_directory, training
+from data_prep.text.tokenization import FullTokenizer
+from fine_tuning import model_directory, tasks, training
 from modeling import checkpoint, distribution, losses
-from modeling.heads import SequenceClassifier
 
 FLAGS = flags.FLAGS
 
-NEW_WEIGHTS = ("output_", "bert/pooler/")
 # The tasks of the original by the labels that they have; any other task has the labels of its data.
 TASKS = {
     "gad": "binary",
@@ -52,7 +50,7 @@ def define_flags():
     shared_flags.define_training_flags()
     shared_flags.define_evaluation_flags()
     shared_flags.define_data_flags()
-    shared_flags.define_task_flags()
+    shared_flags.define_task_flags(tasks.RE.max_seq_length)
     shared_flags.define_tpu_flags()
     flags.DEFINE_string("task_name", None, f"{', '.join(TASKS)}, or any name for data with other labels.")
     flags.DEFINE_list("labels", None, "Labels in the order of the model's outputs; default: the task's or the data's.")
@@ -78,34 +76,45 @@ class Relations:
     negative: str | None
 
 
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """How sentences become records."""
+
+    tokenizer: FullTokenizer
+    max_seq_length: int
+    truncate: bool  # long sentences, the original's way
+
+
 def main(_):
     if not (FLAGS.do_train or FLAGS.do_eval or FLAGS.do_predict):
         raise errors.InputError("nothing to do: expected --do_train, --do_eval or --do_predict")
-    config, tokenizer = training.set_up(FLAGS)
+    options = training.read_options(FLAGS, tasks.RE)
+    config, tokenizer = training.set_up(options, shared_flags.distribution_values(FLAGS))
     folds = relations.find_folds(FLAGS.data_dir) if FLAGS.cross_validation else ["."]
     data_dirs, output_dirs = (
         [os.path.normpath(os.path.join(directory, fold)) for fold in folds]
-        for directory in (FLAGS.data_dir, FLAGS.output_dir)
+        for directory in (FLAGS.data_dir, options.output_dir)
     )
     # All data is read before the training, so that a fault in it is found now.
-    trained = None if FLAGS.do_train else training.labels_of_checkpoint(output_dirs[0], FLAGS.init_checkpoint)
+    trained = None if FLAGS.do_train else training.labels_of_checkpoint(output_dirs[0], options.init_checkpoint)
     task = choose_relations(FLAGS.task_name, FLAGS.labels, FLAGS.negative_label, trained, data_dirs)
     data = [read_splits(path, task.labels, FLAGS.do_train, FLAGS.do_eval, FLAGS.do_predict) for path in data_dirs]
     if FLAGS.cross_validation:
         check_folds(data_dirs, data)
 
+    encoding = Encoding(tokenizer, options.max_seq_length, FLAGS.long_sentences == "truncate")
+    batch_sizes = {"eval": FLAGS.eval_batch_size, "predict": FLAGS.predict_batch_size}
     results = []
     for splits, output_dir in zip(data, output_dirs, strict=True):
         logging.info("%s: labels %s", output_dir, ", ".join(task.labels))
-        keras.utils.set_random_seed(FLAGS.seed)  # so that a fold alone gives the same
-        model = SequenceClassifier(config, len(task.labels))
-        model.build()
-        results.append(run(model, splits, task, tokenizer, output_dir, FLAGS))
+        model = training.new_model(tasks.RE, config, len(task.labels), options.seed)  # a fold alone gives the same
+        here = dataclasses.replace(options, output_dir=output_dir)
+        results.append(run(model, splits, task, encoding, here, batch_sizes))
     distribution.leave_to_chief()
     if FLAGS.cross_validation and FLAGS.do_predict:
         report = summarize(folds, results, task)
         print("***** cross-validation *****", report, sep="\n", flush=True)
-        files.write_lines(os.path.join(FLAGS.output_dir, "cross_validation_results.txt"), [report])
+        files.write_lines(os.path.join(options.output_dir, "cross_validation_results.txt"), [report])
 
 
 def choose_relations(task_name, labels, negative, trained, data_dirs):
@@ -162,34 +171,44 @@ def check_folds(directories, data):
             raise errors.InputError(f"{directory}/test.tsv: no column 'label'; a cross-validation needs it")
 
 
-def run(model, splits, task, tokenizer, output_dir, values):
-    """Trains, evaluates and predicts; returns true and predicted labels of the test examples."""
+def run(model, splits, task, encoding, options, batch_sizes):
+    """Trains, evaluates and predicts; returns true and predicted labels of the test examples.
+
+    Args:
+      model: built.
+      splits: as of `read_splits`.
+      task: `Relations`.
+      encoding: `Encoding`.
+      options: `training.Options`; without a split to train on, the model is that of the newest checkpoint.
+      batch_sizes: of the other splits, by name.
+    """
+    output_dir, is_training = options.output_dir, "train" in splits
     files.make_directory(output_dir)
-    features = records.label_features(tokenizer.vocab_size, len(task.labels))
+    features = tasks.RE.make_features(encoding.tokenizer.vocab_size, len(task.labels), encoding.max_seq_length)
 
     def write(name):
         serialized = relations.serialize(
-            splits[name], tokenizer, task.labels, values.max_seq_length, values.long_sentences == "truncate"
+            splits[name], encoding.tokenizer, task.labels, encoding.max_seq_length, encoding.truncate
         )
         return records.write_record_file(serialized, os.path.join(output_dir, f"{name}.tf_record"), features)
 
-    training.check_labels(task.labels, output_dir, None if values.do_train else values.init_checkpoint)
-    if values.do_train:
+    training.check_labels(task.labels, output_dir, None if is_training else options.init_checkpoint)
+    if is_training:
         label_map.write(output_dir, task.labels)
         text = dataclasses.asdict(relations.describe_text(splits["train"]))
-        model_directory.write(output_dir, values, "re", negative_label=task.negative, **text)
+        model_directory.write(options, negative_label=task.negative, **text)
         data = write("train")
-        global_step = training.fine_tune(model, relation_loss, data, data.count, output_dir, values, NEW_WEIGHTS)
+        global_step = training.fine_tune(model, relation_loss, data, data.count, options)
         if not distribution.is_chief():  # it may be needed for the next fold
             return None
     else:
-        global_step = checkpoint.load_trained(model, output_dir, values.init_checkpoint)
+        global_step = checkpoint.load_trained(model, output_dir, options.init_checkpoint)
     if "eval" in splits:
-        probabilities, metrics = classify(model, write("eval"), values.eval_batch_size, "eval", in_order=True)
+        probabilities, metrics = classify(model, write("eval"), batch_sizes["eval"], "eval", in_order=True)
         write_evaluation(splits["eval"], probabilities, {**metrics, "global_step": global_step}, task, output_dir)
     if "predict" not in splits:
         return None
-    probabilities, _ = classify(model, write("predict"), values.predict_batch_size, "predict")
+    probabilities, _ = classify(model, write("predict"), batch_sizes["predict"], "predict")
     return write_predictions(splits["predict"], probabilities, task, output_dir)
 
 
@@ -210,7 +229,7 @@ def classify(model, data, batch_size, title, in_order=False):
         labels = features["label_ids"][:, 0]
         return {
             "index": features["index"],
-            "probabilities": tf.nn.softmax(logits),
+            **tasks.RE.decode(logits),
             "losses": losses.cross_entropy(logits, labels),
             "hits": tf.argmax(logits, axis=-1, output_type=labels.dtype) == labels,
         }

@@ -28,8 +28,8 @@ from absl import flags
 
 from common.errors import run
 from data_prep.corpus.instances import Options, Vocabulary, create_records
+from data_prep.corpus.pretraining_records import write_records
 from data_prep.corpus.pretraining_text import Counts, TextFiles, read_corpus
-from data_prep.create_pretraining_data import write_records
 from data_prep.text.fast_tokenization import FastTokenizer
 from data_prep.text.tokenization import FullTokenizer
 

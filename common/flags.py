@@ -103,7 +103,7 @@ def define_data_flags():
     flags.mark_flag_as_required("data_dir")
 
 
-def define_task_flags(max_seq_length=128, num_train_epochs=3.0, do_lower_case=True):
+def define_task_flags(max_seq_length, num_train_epochs=3.0, do_lower_case=True):
     """What the fine-tuning scripts share; the original's defaults differ."""
     flags.DEFINE_string("vocab_file", None, "vocab.txt of the model.")
     flags.DEFINE_bool(

@@ -49,7 +49,7 @@ def build(sources, settings, output_dir, num_shards, num_processes):
 
     Args:
       sources: `sources.Sources`.
-      settings: `create_pretraining_data.Settings`.
+      settings: `pretraining_records.Settings`.
       output_dir: directory to write; what is unfinished is below `work` in it.
       num_shards: 0 for as many as make files of a handy size.
       num_processes: how many work at a time.

@@ -21,20 +21,13 @@ from common.files import atomic_write
 from common.inputs import read_json
 from data_prep.tasks import label_map
 from data_prep.text.tokenization import FullTokenizer
+from fine_tuning import tasks
+from fine_tuning.tasks import COMMON_SETTINGS, SCRIPTS, Task
 from modeling import checkpoint
 from modeling.config import BertConfig
-from modeling.heads import SequenceClassifier, SpanClassifier, TokenClassifier
 
 FILE_NAME = "fine_tuning.json"
 CONFIG_FILE, VOCAB_FILE = "bert_config.json", "vocab.txt"
-SCRIPTS = {"ner": "run_ner.py", "re": "run_re.py", "qa": "run_qa.py"}
-# What fine_tuning.json has to hold, of any task and of each; of relations also negative_label, which may be null.
-SETTINGS = {"task": str, "do_lower_case": bool, "max_seq_length": int}
-SETTINGS_OF = {
-    "ner": {},
-    "re": {"entity_pairs": list, "mask_others": bool, "lower_case": bool},
-    "qa": {"question_type": str, "doc_stride": int, "max_query_length": int, "version_2_with_negative": bool},
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +35,7 @@ class ModelDirectory:
     """What a directory holds, but for the weights."""
 
     path: str
-    task: str  # ner, re or qa
+    task: Task
     config: BertConfig
     tokenizer: FullTokenizer
     max_seq_length: int
@@ -56,39 +49,27 @@ class ModelDirectory:
           InputError: no checkpoint, or one of another model.
         """
         config = dataclasses.replace(self.config, initializer_range=0.0)  # all weights come from the checkpoint
-        if self.task == "ner":
-            model = TokenClassifier(config, len(self.labels))
-        elif self.labels:
-            model = SequenceClassifier(config, len(self.labels))
-        else:
-            model = SpanClassifier(config)
+        model = self.task.make_head(config, len(self.labels or ()))
         model.build()
         checkpoint.load_trained(model, self.path, None)
         return model
 
 
-def write(directory, values, task, **settings):
+def write(options, **settings):
     """Writes what a model directory holds beside labels and weights.
 
     Args:
-      directory: path.
-      values: the flags of the training: `bert_config_file`, `vocab_file`, `do_lower_case`, `max_seq_length`.
-      task: ner, re or qa.
-      settings: what else goes into fine_tuning.json.
+      options: `training.Options`.
+      settings: those of the task.
     """
-    for source, name in [(values.bert_config_file, CONFIG_FILE), (values.vocab_file, VOCAB_FILE)]:
-        target = os.path.join(directory, name)
+    for source, name in [(options.bert_config_file, CONFIG_FILE), (options.vocab_file, VOCAB_FILE)]:
+        target = os.path.join(options.output_dir, name)
         if os.path.realpath(source) != os.path.realpath(target):
             with open(source, "rb") as original, atomic_write(target, "wb") as copy:
                 shutil.copyfileobj(original, copy)
-    settings = {
-        "task": task,
-        "do_lower_case": values.do_lower_case,
-        "max_seq_length": values.max_seq_length,
-        **settings,
-    }
-    with atomic_write(os.path.join(directory, FILE_NAME)) as file:
-        json.dump(settings, file, indent=1)
+    common = {name: getattr(options, name) for name in COMMON_SETTINGS if name != "task"}
+    with atomic_write(os.path.join(options.output_dir, FILE_NAME)) as file:
+        json.dump({"task": options.task.name, **common, **settings}, file, indent=1)
 
 
 def read(path, task=None):
@@ -111,14 +92,14 @@ def read(path, task=None):
             hint = "; the command that trained the model, given once more, adds what is missing and trains no more"
         raise InputError(f"{path}: no {FILE_NAME}; expected a directory that {scripts} trained a model in{hint}")
     settings = read_json(file, "what a model was fine-tuned for")
-    _check_settings(file, settings, SETTINGS)
-    if settings["task"] not in SCRIPTS or task not in (None, settings["task"]):
+    _check_settings(file, settings, COMMON_SETTINGS)
+    found = tasks.find(settings)
+    if not found or task not in (None, found.name):
         trained = SCRIPTS.get(settings["task"], settings["task"])
         raise InputError(f"{path}: a model of {trained}; expected one of {scripts}")
-    task = settings["task"]
-    _check_settings(file, settings, SETTINGS_OF[task])
+    _check_settings(file, settings, {name: type(value) for name, value in found.settings.items() if value is not None})
     labels = label_map.read(path)
-    if labels is None and (task != "qa" or settings.get("question_type") == "yesno"):
+    if labels is None and found is not tasks.QA:
         raise InputError(f"{path}: no {label_map.FILE_NAME}; expected the labels of the model")
     config = BertConfig.from_json_file(os.path.join(path, CONFIG_FILE))
     tokenizer = FullTokenizer(os.path.join(path, VOCAB_FILE), settings["do_lower_case"])
@@ -126,7 +107,7 @@ def read(path, task=None):
     config.check_sequence_length(settings["max_seq_length"])
     if not checkpoint.newest(path):
         raise InputError(f"{path}: no checkpoint; expected a model whose training has ended")
-    return ModelDirectory(path, task, config, tokenizer, settings["max_seq_length"], labels, settings)
+    return ModelDirectory(path, found, config, tokenizer, settings["max_seq_length"], labels, settings)
 
 
 def _check_settings(file, settings, expected):

@@ -3,6 +3,7 @@
 A script brings what is its own: how it reads a data set, its model, its loss and what it does with the output.
 """
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -16,6 +17,7 @@ from common.errors import InputError
 from data_prep.records import records
 from data_prep.tasks import label_map
 from data_prep.text.tokenization import FullTokenizer, validate_case_matches_checkpoint
+from fine_tuning.tasks import Task
 from modeling import checkpoint, distribution, losses, unpadding
 from modeling.config import BertConfig
 from modeling.heads import NEVER
@@ -26,27 +28,81 @@ HEAD = ("output_",)  # of labels
 BEGINNING_FILE = "initial_weights.json"  # of a training, in its output directory
 
 
-def set_up(values):
-    """Sets up the devices, checks the flags against the model's files, makes the output directory, seeds.
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """A fine-tuning, as the flags say."""
+
+    task: Task
+    output_dir: str
+    init_checkpoint: str | None
+    bert_config_file: str
+    vocab_file: str
+    do_lower_case: bool
+    max_seq_length: int  # wordpieces
+    num_train_epochs: float
+    warmup_proportion: float  # of the steps
+    pad_to: int | None  # length of every batch, where padding counts in the loss; None: padding is not computed
+    xla: str  # auto, true or false
+    training: TrainingOptions  # but for its directory and the numbers of steps, which depend on the data
+
+    @property
+    def seed(self):
+        return self.training.seed
+
+
+def read_options(values, task):
+    """The `Options` that the flags of the scripts say; raises InputError for flags that this program cannot do."""
+    shared_flags.check_tpu_flags(values)
+    padding_counts = task.padding_counts and values.pad_to_max_seq_length
+    return Options(
+        task=task,
+        output_dir=values.output_dir,
+        init_checkpoint=values.init_checkpoint,
+        bert_config_file=values.bert_config_file,
+        vocab_file=values.vocab_file,
+        do_lower_case=values.do_lower_case,
+        max_seq_length=values.max_seq_length,
+        num_train_epochs=values.num_train_epochs,
+        warmup_proportion=values.warmup_proportion,
+        pad_to=values.max_seq_length if padding_counts else None,
+        xla=values.xla,
+        training=TrainingOptions(
+            output_dir=values.output_dir,
+            num_train_steps=0,
+            num_warmup_steps=0,
+            unpad=not padding_counts,
+            **shared_flags.training_values(values),
+        ),
+    )
+
+
+def set_up(options, devices):
+    """Sets up the devices, checks the options against the model's files, makes the output directory, seeds.
+
+    Args:
+      options: `Options`.
+      devices: arguments of `distribution.start`.
 
     Returns:
       `BertConfig` and `FullTokenizer`.
     """
-    shared_flags.check_tpu_flags(values)
-    distribution.start(*shared_flags.distribution_values(values))
-    config = BertConfig.from_json_file(values.bert_config_file)
-    config.check_sequence_length(values.max_seq_length)
-    validate_case_matches_checkpoint(values.do_lower_case, values.init_checkpoint)
-    tokenizer = FullTokenizer(values.vocab_file, values.do_lower_case)
-    config.check_vocabulary(tokenizer.vocab_size, values.vocab_file)
-    files.make_directory(values.output_dir)
-    keras.utils.set_random_seed(values.seed)
+    distribution.start(*devices)
+    config = BertConfig.from_json_file(options.bert_config_file)
+    config.check_sequence_length(options.max_seq_length)
+    validate_case_matches_checkpoint(options.do_lower_case, options.init_checkpoint)
+    tokenizer = FullTokenizer(options.vocab_file, options.do_lower_case)
+    config.check_vocabulary(tokenizer.vocab_size, options.vocab_file)
+    files.make_directory(options.output_dir)
+    keras.utils.set_random_seed(options.seed)
     return config, tokenizer
 
 
-def padded_length(values):
-    """The length of every batch where padding is to count, as in the original, else None."""
-    return values.max_seq_length if values.pad_to_max_seq_length else None
+def new_model(task, config, num_labels, seed):
+    """A built model of a task, with the same initial weights every time."""
+    keras.utils.set_random_seed(seed)
+    model = task.make_head(config, num_labels)
+    model.build()
+    return model
 
 
 def labels_of_checkpoint(output_dir, init_checkpoint, required=()):
@@ -89,31 +145,15 @@ def epoch_ends(num_examples, batch_size, num_epochs):
     return {step: epoch for step, epoch in sorted(ends.items()) if step}
 
 
-def fine_tune(
-    model,
-    loss_fn,
-    data,
-    num_examples,
-    output_dir,
-    values,
-    new_weights,
-    pad_to=None,
-    num_train_epochs=None,
-    evaluate_at=(),
-    evaluate=None,
-):
-    """Trains from `--init_checkpoint`, or goes on from the newest checkpoint in the output directory.
+def fine_tune(model, loss_fn, data, num_examples, options, evaluate_at=(), evaluate=None):
+    """Trains from the initial checkpoint, or resumes from the newest checkpoint in the output directory.
 
     Args:
       model: a built model.
       loss_fn: as for `modeling.training.train`.
       data: a `records.RecordFile`.
       num_examples: what an epoch is counted in; a long example may make several records.
-      output_dir: of checkpoints.
-      values: the flags.
-      new_weights: prefixes of the variables that the initial checkpoint may lack, those of the head.
-      pad_to: length of every batch where padding counts in the loss; None: it is not computed.
-      num_train_epochs: in place of the flag.
+      options: `Options`.
       evaluate_at: steps after which to evaluate.
       evaluate: as for `modeling.training.train`.
 
@@ -123,31 +163,30 @@ def fine_tune(
     Raises:
       InputError: too few examples for a step, no record, or a directory in which another training began.
     """
-    num_epochs = num_train_epochs or values.num_train_epochs
-    num_train_steps = num_steps(num_examples, values.train_batch_size, num_epochs)
-    check_enough(data, num_examples, num_train_steps, values.train_batch_size)
+    batch_size = options.training.batch_size
+    num_train_steps = num_steps(num_examples, batch_size, options.num_train_epochs)
+    check_enough(data, num_examples, num_train_steps, batch_size)
     loaded = ()
-    if values.init_checkpoint:
-        left_out = () if goes_on_with_head(values.init_checkpoint, output_dir) else HEAD
-        loaded, _, _ = checkpoint.load_weights(model, values.init_checkpoint, new_weights, left_out)
-    check_beginning(model, loaded, output_dir, values.init_checkpoint, values.seed)
-    options = TrainingOptions(
-        output_dir=output_dir,
+    if options.init_checkpoint:
+        left_out = () if goes_on_with_head(options.init_checkpoint, options.output_dir) else HEAD
+        loaded, _, _ = checkpoint.load_weights(model, options.init_checkpoint, options.task.head_variables, left_out)
+    check_beginning(model, loaded, options.output_dir, options.init_checkpoint, options.seed)
+    run = dataclasses.replace(
+        options.training,
+        output_dir=options.output_dir,
         num_train_steps=num_train_steps,
-        num_warmup_steps=int(num_train_steps * values.warmup_proportion),
-        xla=use_xla(values.xla),
-        unpad=pad_to is None,
+        num_warmup_steps=int(num_train_steps * options.warmup_proportion),
+        xla=use_xla(options.xla),
         evaluate_at=evaluate_at,
-        **shared_flags.training_values(values),
     )
-    padding = records.Padding(pad_to, length_multiple(options.xla), values.max_seq_length)
+    padding = records.Padding(options.pad_to, length_multiple(run.xla), options.max_seq_length)
 
     def make_batches(start, batch_size, worker, num_workers):
         share = records.Share(worker, num_workers)
-        return records.training_batches([data], batch_size, options.seed, start, padding, share)
+        return records.training_batches([data], batch_size, run.seed, start, padding, share)
 
     with records.naming_bad_records([data.path], data.features):
-        global_step, _ = train(model, loss_fn, losses.count_examples, make_batches, options, evaluate)
+        global_step, _ = train(model, loss_fn, losses.count_examples, make_batches, run, evaluate)
     return global_step
 
 
@@ -175,10 +214,10 @@ def goes_on_with_head(init_checkpoint, output_dir):
 
 
 def check_beginning(model, loaded, output_dir, init_checkpoint, seed):
-    """Notes in the output directory what a training begins from, or holds it against the note if it goes on.
+    """Records in the output directory what a training begins from; compares with the record where it is resumed.
 
     What counts are the weights of the initial checkpoint, not where it lies. A directory with checkpoints and without
-    the note was made before there were notes, and passes.
+    a record was made before there were any, and passes.
 
     Args:
       model: with the weights of the initial checkpoint.

@@ -3,8 +3,6 @@
 import dataclasses
 import statistics
 
-import tensorflow as tf
-
 from biocodes import conlleval
 from data_prep.formats.document import Entity, unused_ids
 from data_prep.tasks import ner
@@ -22,7 +20,7 @@ class Tagger:
 
     name: str
     directory: ModelDirectory
-    compiled: object  # as of `sequences.compile_function`: `labels` int32 [B, F], `confidences` float32 [B, F]
+    compiled: object  # as of `sequences.load`: `labels` int32 [B, F], `confidences` float32 [B, F]
 
     @property
     def types(self):
@@ -43,16 +41,7 @@ class Word:
 
 def load_tagger(name, directory):
     """Loads the model of a `ModelDirectory`."""
-    model = directory.load()
-
-    def label_batch(features):
-        probabilities = tf.nn.softmax(model(features))
-        return {
-            "labels": tf.argmax(probabilities, axis=-1, output_type=tf.int32),
-            "confidences": tf.reduce_max(probabilities, axis=-1),
-        }
-
-    return Tagger(name, directory, sequences.compile_function(label_batch))
+    return Tagger(name, directory, sequences.load(directory))
 
 
 def annotate(documents, taggers, batch_size, advance=lambda count: None):

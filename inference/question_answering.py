@@ -14,8 +14,6 @@ import dataclasses
 import json
 import logging
 
-import tensorflow as tf
-
 from common.errors import InputError
 from data_prep.formats.document import Document
 from data_prep.tasks import answers, questions
@@ -32,7 +30,7 @@ class Reader:
     """A model, and what counts as an answer."""
 
     directory: ModelDirectory
-    # As of `sequences.compile_function`: float32 `start` and `end` [B, F], or `probabilities` [B, L] of yes and no.
+    # As of `sequences.load`: float32 `start` and `end` [B, F], or `probabilities` [B, L] of yes and no.
     compiled: object
     options: answers.Options
 
@@ -79,16 +77,9 @@ def load_reader(directory, options=None):
       directory: `ModelDirectory`.
       options: `answers.Options`, None for its defaults; whether there may be no answer is as in training.
     """
-    settings = directory.settings
-    model = directory.load()
-
-    def score_batch(features):
-        if settings["question_type"] == "yesno":
-            return {"probabilities": tf.nn.softmax(model(features))}
-        return dict(zip(("start", "end"), model(features), strict=True))
-
-    options = dataclasses.replace(options or answers.Options(), with_negative=settings["version_2_with_negative"])
-    return Reader(directory, sequences.compile_function(score_batch), options)
+    with_negative = directory.settings["version_2_with_negative"]
+    options = dataclasses.replace(options or answers.Options(), with_negative=with_negative)
+    return Reader(directory, sequences.load(directory), options)
 
 
 def answer(question, documents, reader, batch_size, advance=lambda count: None):

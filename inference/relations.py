@@ -6,7 +6,6 @@ import itertools
 import json
 
 import numpy as np
-import tensorflow as tf
 
 from common.errors import InputError
 from data_prep.formats.document import Entity, Relation, unused_ids
@@ -25,7 +24,7 @@ class Classifier:
     """A model of relations."""
 
     directory: ModelDirectory
-    compiled: object  # as of `sequences.compile_function`: `probabilities` float32 [B, L]
+    compiled: object  # as of `sequences.load`: `probabilities` float32 [B, L]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,9 +48,7 @@ def load_classifier(directory):
             f"{directory.path}/{FILE_NAME}: entity_pairs is {json.dumps(pairs)[:100]}; expected what stands for "
             'the two entities of a sentence in the training data, such as [["@DISEASE$", "@GENE$"]]'
         )
-    model = directory.load()
-    compiled = sequences.compile_function(lambda features: {"probabilities": tf.nn.softmax(model(features))})
-    return Classifier(directory, compiled)
+    return Classifier(directory, sequences.load(directory))
 
 
 def _is_pair(markers):

@@ -48,6 +48,12 @@ def compile_function(function):
     return tf.function(lambda features: function(unpadding.add_positions(features)), input_signature=[SIGNATURE])
 
 
+def load(directory):
+    """Loads the model of a `ModelDirectory`: a function as of `compile_function`, of what its task decodes."""
+    model = directory.load()
+    return compile_function(lambda features: directory.task.decode(model(features)))
+
+
 def run(compiled, sequences, batch_size, advance=lambda count: None):
     """Applies a function to all sequences.
 

@@ -6,8 +6,8 @@ import os
 from absl import logging
 
 from common.files import sha256
+from data_prep.corpus.pretraining_records import make_records, shard_generator, write_records
 from data_prep.corpus.sources import CORPORA
-from data_prep.create_pretraining_data import make_records, shard_generator, write_records
 
 SHARD_BYTES = 100 << 20  # of records in a shard, about
 MAX_SHARD_BYTES = 600 << 20  # that fit into 1.5 GB with all else
@@ -42,7 +42,7 @@ def write_shard(shard, documents, settings, path):
       shard: its number, which together with the seed determines all random choices.
       documents: list of `(digest, order, corpus, text)`, of `external_sort.read_shards`, in any order. Of several with
         the same text, the one that was read first counts.
-      settings: `create_pretraining_data.Settings`.
+      settings: `pretraining_records.Settings`.
       path: file to write.
 
     Returns:

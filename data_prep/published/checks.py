@@ -3,8 +3,7 @@
 import os
 
 from common.errors import InputError
-from data_prep import bioasq
-from data_prep.tasks import ner, relations
+from data_prep.tasks import bioasq_questions, ner, relations
 
 GOLDEN_FILES = tuple(f"{edition}B{batch}_golden.json" for edition in (4, 5, 6) for batch in range(1, 6))
 
@@ -33,7 +32,7 @@ def check_golden(directory):
     """Reads the golden files of BioASQ; each must have an answer to a factoid question."""
     for name in GOLDEN_FILES:
         path = os.path.join(directory, name)
-        questions, _ = bioasq.read_questions([path])
+        questions, _ = bioasq_questions.read_questions([path])
         # Not all of them: 4B5_golden.json has a factoid question without an answer.
-        if not any(question.type == "factoid" and bioasq.exact_answers(question) for question in questions):
+        if not any(question.type == "factoid" and bioasq_questions.exact_answers(question) for question in questions):
             raise InputError(f"{path}: no factoid question with an exact_answer; expected the golden file of a batch")

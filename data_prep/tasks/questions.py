@@ -24,7 +24,8 @@ from data_prep.records.example_proto import encode_example
 
 # As the original cuts a context into words: no other Unicode space ends one.
 WORD = re.compile("[^ \t\r\n\u202f]+")
-YES_NO = ("no", "yes")
+YES_NO = ("no", "yes")  # answers
+FACTOID, LIST, YES_NO_TYPE = TYPES = ("factoid", "list", "yesno")
 
 
 @dataclasses.dataclass(frozen=True)

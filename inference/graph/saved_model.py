@@ -16,6 +16,7 @@ Signatures, the inputs string [B], outputs [B] or [B, most]:
 
 import tensorflow as tf
 
+from fine_tuning import tasks
 from inference.graph.answers import QuestionAnswerer
 from inference.graph.entities import EntityFinder
 from inference.graph.relations import RelationClassifier
@@ -42,9 +43,9 @@ def save(directory, path, name, batch_size):
 def make_signature(directory, name, batch_size):
     """The function that `save` writes: of tensors by input to a dict of tensors by output."""
     model = directory.load()
-    if directory.task == "ner":
+    if directory.task is tasks.NER:
         return _compile(EntityFinder(directory, model, name, batch_size), "text")
-    if directory.task == "re":
+    if directory.task is tasks.RE:
         return _compile(RelationClassifier(directory, model, batch_size), "text")
     return _compile(QuestionAnswerer(directory, model, batch_size), "question", "context")
 

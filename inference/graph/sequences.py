@@ -17,44 +17,37 @@ class BatchedModel:
         vocab = directory.tokenizer.vocab
         self.cls, self.sep = vocab["[CLS]"], vocab["[SEP]"]
         self.max_seq_length = directory.max_seq_length
-        self._model, self._batch_size = model, batch_size
+        self._decode, self._model, self._batch_size = directory.task.decode, model, batch_size
 
     def classify(self, ids, second=None):
         """The probabilities of the labels of whole sequences, see `_run`: float32 [N, L]."""
-        return self._run(lambda features: tf.nn.softmax(self._model(features)), ids, second, [self._model.num_labels])
+        return self._run(("probabilities",), ids, second, [self._model.num_labels])[0]
 
     def label_pieces(self, ids):
         """The best label of each piece, int32 [N, F], and its probability, float32 [N, F]; see `_run`."""
-
-        def label(features):
-            probabilities = tf.nn.softmax(self._model(features))
-            best = tf.argmax(probabilities, axis=-1, output_type=tf.int32)
-            return tf.stack([tf.cast(best, tf.float32), tf.reduce_max(probabilities, axis=-1)], -1)
-
-        labels, confidences = tf.unstack(self._run(label, ids, None, [self.max_seq_length, 2]), axis=-1)
+        labels, confidences = self._run(("labels", "confidences"), ids, None, [self.max_seq_length])
         return tf.cast(labels, tf.int32), confidences
 
     def score_spans(self, ids, second):
         """The logits of a start and of an end at each piece, float32 [N, F] each; see `_run`."""
-        scores = self._run(lambda features: tf.stack(self._model(features), -1), ids, second, [self.max_seq_length, 2])
-        return tf.unstack(scores, axis=-1)
+        return self._run(("start", "end"), ids, second, [self.max_seq_length])
 
-    def _run(self, function, ids, second, shape):
-        """Applies a function to all sequences.
+    def _run(self, names, ids, second, shape):
+        """Runs the model on all sequences.
 
         Args:
-          function: from features, int32 [S, F], to float32 [S, *shape], where F may be shorter than in `shape`.
+          names: of what the task decodes, [S, *shape] each, where F may be shorter than in `shape`.
           ids: ragged int32 [N, F], with `[CLS]` and `[SEP]`.
           second: int32 [N], where the second segment begins; None: there is none.
           shape: of the result of a sequence, where F is `max_seq_length`.
 
         Returns:
-          float32 [N, *shape]; zeros behind the end of a batch's longest sequence.
+          For each name float32 [N, *shape]; zeros behind the end of a batch's longest sequence.
         """
         lengths = row_sizes(ids)
         second = lengths if second is None else second
         order = tf.argsort(lengths, direction="DESCENDING", stable=True)
-        signature = tf.TensorSpec([self._batch_size, *shape], tf.float32)
+        signature = tf.TensorSpec([self._batch_size, *shape, len(names)], tf.float32)
 
         def run_batch(number):
             chosen = order[number * self._batch_size : (number + 1) * self._batch_size]
@@ -67,13 +60,15 @@ class BatchedModel:
                 "input_mask": tf.cast(mask, tf.int32),
                 "segment_ids": tf.cast(segments, tf.int32),
             }
-            outputs = function(unpadding.add_positions(features))
+            decoded = self._decode(self._model(unpadding.add_positions(features)))
+            outputs = tf.stack([tf.cast(decoded[name], tf.float32) for name in names], -1)
             missing = signature.shape - tf.shape(outputs)
             return tf.ensure_shape(tf.pad(outputs, tf.stack([tf.zeros_like(missing), missing], 1)), signature.shape)
 
         numbers = tf.range((tf.size(order) + self._batch_size - 1) // self._batch_size)
         outputs = tf.map_fn(run_batch, numbers, parallel_iterations=1, fn_output_signature=signature)
-        return tf.gather(tf.reshape(outputs, [-1, *shape]), tf.math.invert_permutation(order))
+        outputs = tf.gather(tf.reshape(outputs, [-1, *shape, len(names)]), tf.math.invert_permutation(order))
+        return tf.unstack(outputs, axis=-1)
 
     def add_special_pieces(self, *segments):
         """`[CLS]`, each segment and `[SEP]` behind it: ragged int32 [N, pieces] to [N, F]."""

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from common.errors import InputError
-from data_prep.bioasq import exact_answers, find_answer, find_answers, read_questions, yes_or_no
+from data_prep.bioasq import find_answer, find_answers
+from data_prep.tasks.bioasq_questions import exact_answers, read_questions, yes_or_no
 from tests.helpers.programs import check_error
 
 IDS = [f"{number:024x}" for number in range(2000)]

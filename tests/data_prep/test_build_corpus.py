@@ -18,9 +18,9 @@ from common.errors import InputError
 from data_prep.build_corpus import build
 from data_prep.corpus import manifest
 from data_prep.corpus.instances import Options
+from data_prep.corpus.pretraining_records import Settings
 from data_prep.corpus.sources import Reading, Sources
 from data_prep.corpus.text_documents import Options as TextOptions
-from data_prep.create_pretraining_data import Settings
 from data_prep.records.records import check_file, pretraining_features
 from data_prep.text.tokenization import FullTokenizer
 from tests.data_prep.test_extraction import deletion, record

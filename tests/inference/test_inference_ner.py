@@ -9,9 +9,10 @@ from data_prep.formats.document import Document, Entity
 from data_prep.tasks import ner as data
 from data_prep.text.sentences import load_sentence_splitter
 from data_prep.text.tokenization import FullTokenizer
-from fine_tuning import model_directory
+from fine_tuning import model_directory, tasks
 from inference import ner, sequences
 from inference.annotator import Annotator
+from tests.helpers.fine_tuning_options import fine_tuning_options
 
 LABELS = ["[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]"]
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "lung", "cancer", "IL", "2", "and", "of", "-", ".", "##s"]
@@ -138,16 +139,8 @@ def test_an_entity_is_what_the_evaluation_counts(labels, expected):
 def test_labels_equal_the_original_s(shared, tmp_path):
     """The original's run_ner.py from its checkpoint: the words of its test.tsv, and the labels in its output."""
     golden = shared / "golden"
-    model_directory.write(
-        tmp_path,
-        types.SimpleNamespace(
-            bert_config_file=golden / "e2e/ner/bert_config.json",
-            vocab_file=golden / "vocab_small.txt",
-            do_lower_case=False,
-            max_seq_length=64,
-        ),
-        "ner",
-    )
+    files = {"bert_config_file": golden / "e2e/ner/bert_config.json", "vocab_file": golden / "vocab_small.txt"}
+    model_directory.write(fine_tuning_options(tasks.NER, str(tmp_path), **files, max_seq_length=64))
     (tmp_path / "label_map.json").write_text(str({label: i for i, label in enumerate(LABELS)}).replace("'", '"'))
     for path in (golden / "e2e/ner").glob("model.ckpt.*"):
         (tmp_path / path.name).symlink_to(path)

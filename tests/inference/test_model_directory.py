@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-import types
 
 import pytest
 
 from common.errors import InputError
-from fine_tuning import model_directory
+from fine_tuning import model_directory, tasks
+from tests.helpers.fine_tuning_options import fine_tuning_options
 from tests.helpers.model_directories import make_model_directory
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]
@@ -43,17 +43,18 @@ def check_error(path, task, *parts):
 def test_any_model_is_read_and_loaded(tmp_path, task, labels, settings, kind):
     make_model_directory(tmp_path / "model", PIECES, task, labels, **settings)
     directory = model_directory.read(str(tmp_path / "model"))
-    assert (directory.task, directory.labels, directory.max_seq_length) == (task, labels, 24)
+    assert (directory.task.name, directory.labels, directory.max_seq_length) == (task, labels, 24)
     assert directory.tokenizer.tokenize("ab") == ["a", "##b"]
     assert directory.settings.items() >= settings.items()
     assert type(directory.load()).__name__ == kind
 
 
 def test_what_a_training_writes_is_read(ner, tmp_path):
-    flags = {"bert_config_file": ner / "bert_config.json", "vocab_file": ner / "vocab.txt", "do_lower_case": True}
     target = tmp_path / "new"
     target.mkdir()
-    model_directory.write(target, types.SimpleNamespace(**flags, max_seq_length=16), "qa", question_type="list")
+    files = {"bert_config_file": str(ner / "bert_config.json"), "vocab_file": str(ner / "vocab.txt")}
+    options = fine_tuning_options(tasks.QA, str(target), **files, do_lower_case=True, max_seq_length=16)
+    model_directory.write(options, question_type="list")
     for name in ("bert_config.json", "vocab.txt"):
         assert (target / name).read_bytes() == (ner / name).read_bytes()
     expected = {"task": "qa", "do_lower_case": True, "max_seq_length": 16, "question_type": "list"}
@@ -62,8 +63,8 @@ def test_what_a_training_writes_is_read(ner, tmp_path):
 
 def test_a_training_on_the_files_of_its_own_directory_keeps_them(ner):
     before = (ner / "vocab.txt").read_bytes()
-    flags = {"bert_config_file": ner / "bert_config.json", "vocab_file": ner / "vocab.txt", "do_lower_case": False}
-    model_directory.write(ner, types.SimpleNamespace(**flags, max_seq_length=24), "ner")
+    files = {"bert_config_file": str(ner / "bert_config.json"), "vocab_file": str(ner / "vocab.txt")}
+    model_directory.write(fine_tuning_options(tasks.NER, str(ner), **files, max_seq_length=24))
     assert (ner / "vocab.txt").read_bytes() == before
     assert dataclasses.asdict(model_directory.read(str(ner)).config)["vocab_size"] == len(PIECES)
 

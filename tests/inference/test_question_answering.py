@@ -16,7 +16,7 @@ from data_prep.formats.document import Document
 from data_prep.tasks import questions
 from data_prep.tasks.answers import Candidate, Options
 from data_prep.text.tokenization import FullTokenizer
-from fine_tuning import model_directory
+from fine_tuning import model_directory, tasks
 from fine_tuning.model_directory import ModelDirectory
 from inference import question_answering, sequences
 from inference.question_answering import Answer, Reader
@@ -314,7 +314,9 @@ def test_a_model_is_called_as_its_type_of_question_needs(make_tokenizer, tiny_co
         "version_2_with_negative": negative,
     }
     labels = ["no", "yes"] if yes_no else None
-    directory = Untrained("model", "qa", config, make_tokenizer(), 16, labels, settings, model)
+    directory = Untrained(
+        "model", tasks.find({"task": "qa"} | settings), config, make_tokenizer(), 16, labels, settings, model
+    )
     reader = question_answering.load_reader(directory)
     assert reader.options == Options(with_negative=negative)
     ids = [PIECES.index(piece) for piece in "[CLS] which gene ? [SEP] a b [SEP]".split()]

@@ -16,7 +16,8 @@ import tensorflow as tf
 
 import run_pretraining
 from data_prep.corpus.instances import Options
-from data_prep.create_pretraining_data import Settings, create_pretraining_data
+from data_prep.corpus.pretraining_records import Settings
+from data_prep.create_pretraining_data import create_pretraining_data
 from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel

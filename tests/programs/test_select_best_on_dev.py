@@ -13,46 +13,28 @@ import run_ner
 from common.errors import InputError
 from data_prep.tasks import ner
 from data_prep.text.tokenization import FullTokenizer
+from fine_tuning import tasks
 from modeling import checkpoint, selection, training
 from modeling.config import BertConfig
 from modeling.heads import TokenClassifier
 from tests.conftest import TINY
+from tests.helpers.fine_tuning_options import fine_tuning_options
 from tests.helpers.kills import KilledError, kill_at, kill_process
+from tests.helpers.programs import check_error
 
 NER_FILES = ("token_test.txt", "label_test.txt")
 F1 = {2: 10.0, 5: 30.0, 7: 30.0, 10: 20.0}  # stands in for the scores at the ends of four epochs of 40 sentences
 
 
-def flag_values(**changes):
-    return types.SimpleNamespace(
-        **{
-            "task_name": "NER",
-            "do_train": True,
-            "do_eval": False,
-            "do_predict": False,
-            "select_best_on_dev": True,
-            "retrain_on_train_dev": False,
-            "distribution_strategy": "one_device",
-            "output_dir": "output",
-            "init_checkpoint": None,
-            "seed": 3,
-            "train_batch_size": 16,
-            "eval_batch_size": 8,
-            "num_train_epochs": 4.0,
-            "learning_rate": 1e-3,
-            "warmup_proportion": 0.1,
-            "save_checkpoints_steps": 3,
-            "keep_checkpoint_max": 20,
-            "keep_checkpoint_every": 0,
-            "profile_steps": None,
-            "gradient_accumulation_steps": 1,
-            "recompute_grad": False,
-            "xla": "false",
-            "max_seq_length": 16,
-            "pad_to_max_seq_length": False,
-        }
-        | changes
-    )
+def options_of(directory, training=None, **changes):
+    defaults = {"save_checkpoints_steps": 3, "keep_checkpoint_max": 20}
+    return fine_tuning_options(tasks.NER, str(directory), defaults | (training or {}), **changes)
+
+
+def select(sample, directory, retrain=False, **changes):
+    """Trains and selects; returns the model and its step."""
+    new_model, data, encoding = sample
+    return run_ner.train_and_select(new_model, data, encoding, options_of(directory, **changes), 8, retrain)
 
 
 @pytest.fixture(scope="module")
@@ -114,19 +96,18 @@ def plain(sample, tmp_path_factory):
     """Directories of trainings without selection: of the four epochs, every step kept, and of two on train_dev."""
     new_model, data, encoding = sample
     four, two = tmp_path_factory.mktemp("four"), tmp_path_factory.mktemp("two")
-    run_ner.train(new_model, data["train"], encoding, str(four), flag_values(save_checkpoints_steps=1))
-    run_ner.train(new_model, data["train_dev"], encoding, str(two), flag_values(num_train_epochs=2.0))
+    run_ner.train(new_model, data["train"], encoding, options_of(four, {"save_checkpoints_steps": 1}))
+    run_ner.train(new_model, data["train_dev"], encoding, options_of(two, num_train_epochs=2.0))
     return four, two
 
 
 @pytest.fixture(scope="module")
 def selected(sample, tmp_path_factory):
     """The output directory of a selection that was not stopped, the weights of its model, and their step."""
-    new_model, data, encoding = sample
     directory = tmp_path_factory.mktemp("selected")
     with pytest.MonkeyPatch.context() as patched:
         steps = stub(patched)
-        model, step = run_ner.train_and_select(new_model, data, encoding, str(directory), flag_values())
+        model, step = select(sample, directory)
     assert steps == [2, 5, 7, 10]
     return directory, {n: v.numpy().tobytes() for n, v in checkpoint.model_variables(model).items()}, step
 
@@ -158,21 +139,19 @@ def test_selection_gives_the_weights_after_the_best_epoch(selected, plain):
 
 
 def test_retraining_is_a_plain_training_of_as_many_epochs(sample, plain, copy, stub_scores, monkeypatch):
-    new_model, data, encoding = sample
-    values = flag_values(retrain_on_train_dev=True)
     with monkeypatch.context() as patched:
         kill_at(patched, training.Trainer, "step", 4, after=True)
         with pytest.raises(KilledError):
-            run_ner.train_and_select(new_model, data, encoding, str(copy), values)
+            select(sample, copy, retrain=True)
     assert [path.name for path in copy.glob("model.ckpt-*.index")] == ["model.ckpt-5.index"]  # still the selection's
-    _, step = run_ner.train_and_select(new_model, data, encoding, str(copy), values)
+    _, step = select(sample, copy, retrain=True)
     assert stub_scores == []  # the selection was done
     assert step == 6  # int(50 / 16 * 2)
     assert contents(copy / "retraining/model.ckpt-6") == contents(plain[1] / "model.ckpt-6")
     assert weights_of(copy / "model.ckpt-6") == weights_of(plain[1] / "model.ckpt-6")
     assert [path.name for path in copy.glob("model.ckpt-*.index")] == ["model.ckpt-6.index"]
     # And back, without training anew.
-    run_ner.train_and_select(new_model, data, encoding, str(copy), flag_values())
+    select(sample, copy)
     assert [path.name for path in copy.glob("model.ckpt-*.index")] == ["model.ckpt-5.index"]
     assert weights_of(copy / "model.ckpt-5") == weights_of(plain[0] / "model.ckpt-5")
 
@@ -193,12 +172,11 @@ def test_retraining_is_a_plain_training_of_as_many_epochs(sample, plain, copy, s
 def test_a_selection_that_was_stopped_anywhere_ends_the_same(
     sample, selected, stub_scores, tmp_path, monkeypatch, owner, name, call, after
 ):
-    new_model, data, encoding = sample
     with monkeypatch.context() as patched:
         kill_at(patched, owner, name, call, after)
         with pytest.raises(KilledError):
-            run_ner.train_and_select(new_model, data, encoding, str(tmp_path), flag_values())
-    run_ner.train_and_select(new_model, data, encoding, str(tmp_path), flag_values())
+            select(sample, tmp_path)
+    select(sample, tmp_path)
     assert_same_results(tmp_path, selected[0])
 
 
@@ -214,62 +192,61 @@ def assert_same_results(ours, theirs):
 
 
 def test_a_selection_with_another_seed_or_batch_size_needs_another_directory(sample, copy):
-    new_model, data, encoding = sample
     for changes, message in (
         ({"seed": 4}, "--seed=4: .*/selection began with --seed=3"),
-        ({"train_batch_size": 8}, "selection/epochs.tsv: epoch 1 ended at step 2; by this data, --train_batch_size"),
+        ({"batch_size": 8}, "selection/epochs.tsv: epoch 1 ended at step 2; by this data, --train_batch_size"),
     ):
         with pytest.raises(InputError, match=message):
-            run_ner.train_and_select(new_model, data, encoding, str(copy), flag_values(**changes))
+            select(sample, copy, training=changes)
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("flags", "message"),
     [
-        ({"select_best_on_dev": False, "retrain_on_train_dev": True}, "expected --select_best_on_dev with it"),
-        ({"num_train_epochs": 2.5}, "--num_train_epochs=2.5: expected a whole number with --select_best_on_dev"),
-        ({"num_train_epochs": 0.0}, "--num_train_epochs=0: expected a whole number"),
+        (["--retrain_on_train_dev"], "expected --select_best_on_dev with it"),
+        (["--select_best_on_dev", "--num_train_epochs=2.5"], "--num_train_epochs=2.5: expected a whole number with"),
+        (["--select_best_on_dev", "--num_train_epochs=0"], "--num_train_epochs=0: expected a whole number"),
         (
-            {"retrain_on_train_dev": True, "distribution_strategy": "multi_worker_mirrored"},
+            ["--select_best_on_dev", "--retrain_on_train_dev", "--distribution_strategy=multi_worker_mirrored"],
             "--retrain_on_train_dev: not with several workers",
         ),
     ],
 )
-def test_flags_of_selection_that_do_not_go_together(changes, message):
-    with pytest.raises(InputError, match=message):
-        run_ner.check_flags(flag_values(**changes))
+def test_flags_of_selection_that_do_not_go_together(run_script, tmp_path, flags, message):
+    needed = [f"--{name}={tmp_path}/none" for name in ("bert_config_file", "vocab_file", "data_dir", "output_dir")]
+    check_error(run_script("run_ner.py", *needed, *flags), message)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_directory_is_for_trainings_with_or_without_selection(plain, tmp_path):
     with pytest.raises(InputError, match="--select_best_on_dev=true: the model in .* trained the other way"):
-        run_ner.check_flags(flag_values(output_dir=str(plain[0])))
-    run_ner.check_flags(flag_values(output_dir=str(plain[0]), select_best_on_dev=False))
+        run_ner.check_selection(True, str(plain[0]))
+    run_ner.check_selection(False, str(plain[0]))
     (tmp_path / "selection").mkdir()
     with pytest.raises(InputError, match="--select_best_on_dev=false: .*use a new --output_dir"):
-        run_ner.check_flags(flag_values(output_dir=str(tmp_path), select_best_on_dev=False))
-    for changes in ({}, {"do_train": False, "do_predict": True, "select_best_on_dev": False}):
-        run_ner.check_flags(flag_values(output_dir=str(tmp_path), **changes))
+        run_ner.check_selection(False, str(tmp_path))
+    run_ner.check_selection(True, str(tmp_path))
 
 
-def test_selection_trains_on_train_alone_and_retraining_on_both(repository, tmp_path):
+def test_selection_trains_on_train_alone_and_retraining_on_both(tmp_path):
     def write(name, *words):
         (tmp_path / f"{name}.tsv").write_text("".join(f"{word}\tO\n\n" for word in words))
 
-    def words(**changes):
-        data = run_ner.read_training_data(flag_values(data_dir=str(tmp_path), **changes))
+    def words(select=True, retrain=False):
+        data = run_ner.read_training_data(str(tmp_path), select, retrain)
         return {name: [sentence.words for sentence in part] for name, part in data.items()}
 
     write("train", "a")
     write("devel", "b")
     parts = {"train": [["a"]], "devel": [["b"]]}
     assert words() == parts
-    assert words(retrain_on_train_dev=True) == parts | {"train_dev": [["a"], ["b"]]}  # JNLPBA comes without the file
+    assert words(retrain=True) == parts | {"train_dev": [["a"], ["b"]]}  # JNLPBA comes without the file
     write("train_dev", "c")
-    assert words(retrain_on_train_dev=True) == parts | {"train_dev": [["c"]]}
+    assert words(retrain=True) == parts | {"train_dev": [["c"]]}
     (tmp_path / "devel.tsv").unlink()
     with pytest.raises(InputError, match="devel.tsv: cannot be read"):
         words()
-    assert words(select_best_on_dev=False) == {"train_dev": [["c"]]}
+    assert words(select=False) == {"train_dev": [["c"]]}
 
 
 @pytest.mark.slow
