@@ -1,4 +1,4 @@
-"""The direction of dependencies: scripts -> modeling, data_prep -> common; biocodes stands alone."""
+"""Who may import whom: nothing points up, and each format and each task has one home."""
 
 import ast
 
@@ -6,42 +6,119 @@ import pytest
 
 from tests.helpers.programs import run_process
 
-ALLOWED = {
-    "common": {"common"},
-    "modeling": {"modeling", "common"},
-    "data_prep": {"data_prep", "common"},
-    "biocodes": set(),
-    "inference": {"inference", "modeling", "data_prep", "biocodes", "common"},
-    "reproduction": {"reproduction", "biocodes", "data_prep", "common"},
+# What each room may import, beside itself. A room is a folder; its subfolders are rooms of their own where named.
+BELOW = {
+    "common": set(),
+    "biocodes": set(),  # stands alone
+    "modeling": {"common"},
+    "data_prep/text": {"common"},
+    "data_prep/records": {"common"},
+    "data_prep/formats": {"data_prep/text", "common"},
+    "data_prep/tasks": {"data_prep/formats", "data_prep/text", "data_prep/records", "common"},
+    "data_prep/corpus": {"data_prep/formats", "data_prep/text", "data_prep/records", "common"},
+    "data_prep/published": {"data_prep/tasks", "common"},
+    "data_prep": {f"data_prep/{room}" for room in ("corpus", "formats", "tasks", "published", "text")} | {"common"},
+    "fine_tuning": {"data_prep/tasks", "data_prep/text", "data_prep/records", "modeling", "common"},
+    "inference": {
+        *("fine_tuning", "modeling", "biocodes", "common"),
+        *("data_prep/formats", "data_prep/tasks", "data_prep/text"),
+    },
+    "reproduction": {"biocodes", "data_prep/tasks", "common"},
 }
+TRAINING_SCRIPTS = ("run_pretraining.py", "run_ner.py", "run_re.py", "run_qa.py")
 
 
 def imported(path):
-    """First components of all modules that a file imports."""
+    """The names of all modules that a file imports, those of the names that it takes out of them as well."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield (node.module or "").split(".")[0]
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("package", sorted(ALLOWED))
-def test_packages_import_only_what_lies_below(repository, package):
-    scripts = {path.stem for path in repository.glob("*.py")}
-    ours = scripts | set(ALLOWED) | {"tests", "benchmarks", "scripts"}
-    for path in (repository / package).rglob("*.py"):
-        assert set(imported(path)) & ours <= ALLOWED[package], path
+def room_of(path):
+    """The innermost room that a path is in, "" for none."""
+    return max((room for room in BELOW if f"{path}/".startswith(f"{room}/")), key=len, default="")
+
+
+def rooms_imported(repository, path):
+    """The rooms that a file imports, and scripts by their names."""
+    found = set()
+    for name in imported(path):
+        parts = name.split(".")
+        if (repository / f"{parts[0]}.py").is_file():
+            found.add(f"{parts[0]}.py")
+        elif parts[0] in ("tests", "benchmarks"):
+            found.add(parts[0])
+        else:
+            found.add(room_of("/".join(parts)))
+    return found - {""}
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_rooms_import_only_what_lies_below(repository, room):
+    for path in (repository / room).rglob("*.py"):
+        if room_of(path.relative_to(repository).as_posix()) == room:
+            assert rooms_imported(repository, path) - {room} <= BELOW[room], path
+
+
+def test_what_trains_does_without_what_predicts(repository):
+    for name in TRAINING_SCRIPTS:
+        assert not rooms_imported(repository, repository / name) & {"inference", "reproduction"}, name
+
+
+def test_a_folder_has_no_more_files_than_can_be_looked_over(repository):
+    for folder in {path.parent for room in BELOW for path in (repository / room).rglob("*.py")}:
+        files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(files) <= 16, folder
+
+
+def defined(repository, name):
+    """The files, but tests and benchmarks, that define a class."""
+    return [
+        path.relative_to(repository).as_posix()
+        for room in BELOW
+        for path in (repository / room).glob("**/*.py" if "/" not in room and room != "data_prep" else "*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and node.name == name
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "home"),
+    [
+        ("Document", "data_prep/formats/document.py"),
+        ("Entity", "data_prep/formats/document.py"),
+        ("Relation", "data_prep/formats/document.py"),
+        ("Format", "data_prep/formats/table.py"),
+        ("Task", "fine_tuning/tasks.py"),
+    ],
+)
+def test_one_home(repository, name, home):
+    assert defined(repository, name) == [home]
+
+
+def test_a_task_is_described_in_one_place(repository):
+    """Training, prediction, export and conversion take it from there: none of them names a head or a layout itself."""
+    users = ["run_ner.py", "run_re.py", "run_qa.py", "convert.py", "fine_tuning/model_directory.py"]
+    users += ["inference/sequences.py", "inference/graph/sequences.py", "inference/graph/saved_model.py"]
+    heads = {f"modeling.heads.{name}" for name in ("TokenClassifier", "SequenceClassifier", "SpanClassifier")}
+    for name in users:
+        assert not heads & set(imported(repository / name)), name
+    for name in ("run_ner.py", "run_re.py", "run_qa.py", "convert.py", "inference/graph/saved_model.py"):
+        assert "fine_tuning.tasks" in set(imported(repository / name)), name
 
 
 def test_evaluation_programs_need_no_tensorflow(repository):
     for path in (repository / "biocodes").glob("*.py"):
-        assert not set(imported(path)) & {"tensorflow", "keras", "absl"}, path
+        assert not {name.split(".")[0] for name in imported(path)} & {"tensorflow", "keras", "absl"}, path
 
 
 def test_nothing_is_pickled(repository):
     for path in repository.glob("**/*.py"):
         if ".venv" not in path.parts:
-            assert "pickle" not in set(imported(path)), path
+            assert "pickle" not in {name.split(".")[0] for name in imported(path)}, path
 
 
 # Of the folders below, the files whose subject is a model, a record or tensorflow-text.
@@ -58,8 +135,9 @@ def test_text_corpora_scores_and_reports_do_without_tensorflow(repository):
     """Their tests import none of it, nor do the processes in which `build_corpus` reads files."""
     names = ["data_prep.build_corpus"]
     for folder in ("biocodes", "common", "data_prep", "inference", "reproduction"):
-        paths = sorted((repository / "tests" / folder).glob("test_*.py"))
-        names += [f"tests.{folder}.{path.stem}" for path in paths if path.stem not in WITH_TENSORFLOW]
+        paths = sorted((repository / "tests" / folder).rglob("test_*.py"))
+        modules = [path.relative_to(repository).with_suffix("") for path in paths if path.stem not in WITH_TENSORFLOW]
+        names += [".".join(module.parts) for module in modules]
     code = "import importlib, sys; sys.modules['tensorflow'] = None; list(map(importlib.import_module, sys.argv[1:]))"
     result = run_process("-c", code, *names)
     assert result.returncode == 0, result.stderr

@@ -12,6 +12,7 @@ import numpy as np
 from common.errors import InputError
 from common.files import atomic_write
 from common.inputs import read_lines
+from data_prep.formats.conll import split_columns
 from data_prep.records.example_proto import encode_example
 
 PADDING, CONTINUATION, CLS, SEP = "[PAD]", "X", "[CLS]", "[SEP]"
@@ -49,10 +50,7 @@ class Pieces:
 
 
 def read_sentences(path, known_labels=None):
-    """Reads a file with a word and its label a line and a blank line after each sentence.
-
-    The word is the first column and the label the last, separated by tabs or, in a line without a tab, by
-    spaces. Other Unicode spaces belong to the word.
+    """Reads a file with a word and its label a line and a blank line after each sentence, see `formats.conll`.
 
     Args:
       path: the file.
@@ -63,17 +61,15 @@ def read_sentences(path, known_labels=None):
     """
     sentences, words, labels = [], [], []
     for number, line in read_lines(path):
-        if not line.strip(" \t"):
+        columns = split_columns(line, f"{path}, line {number}")
+        if not columns:
             if words:
                 sentences.append(Sentence(words, labels))
                 words, labels = [], []
             continue
-        columns = [c for c in line.split("\t" if "\t" in line else " ") if c]
         if len(columns) < 2:
             raise InputError(f"{path}, line {number}: no label in {line!r}; expected word, tab, label")
         word, label = columns[0], columns[-1]
-        if " " in word:
-            raise InputError(f"{path}, line {number}: a space in the word {word!r}; expected word, tab, label")
         if known_labels is not None and label not in known_labels:
             raise InputError(
                 f"{path}, line {number}: unknown label {label!r}; expected one of {', '.join(known_labels)}"

@@ -23,7 +23,7 @@ from data_prep.corpus.sources import Reading, Sources
 from data_prep.corpus.text_documents import Options as TextOptions
 from data_prep.records.records import check_file, pretraining_features
 from data_prep.text.tokenization import FullTokenizer
-from tests.data_prep.test_extraction import deletion, record
+from tests.data_prep.corpus.test_extraction import deletion, record
 
 LENGTH = 32
 

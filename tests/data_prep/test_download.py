@@ -16,7 +16,7 @@ from common.errors import InputError
 from data_prep.download import check_arguments, obtain
 from data_prep.published.catalogue import CATALOGUE, DATA, MODELS, File, Registration, Release
 from data_prep.published.fetching import is_web_address
-from tests.data_prep.test_archives import make_archive, tree
+from tests.data_prep.published.test_archives import make_archive, tree
 from tests.helpers.file_server import ranged, stalling, whole
 
 TSV = b"p53\tB\nfell\tO\n\n"

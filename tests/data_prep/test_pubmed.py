@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from tests.data_prep.test_pubmed_xml import BOTH, OTHERS, RECORDS, SECTIONS, articles, citation
+from tests.data_prep.formats.test_pubmed_xml import BOTH, OTHERS, RECORDS, SECTIONS, articles, citation
 
 
 @pytest.fixture
