@@ -218,15 +218,19 @@ def run_command(command, experiment):
             raise InputError(
                 f"{experiment}: another process works in {experiment.directory}; expected that it is left to finish"
             ) from None
-        status, stopped = _wait_for([sys.executable, *command], log)
+        status, stopped = wait_for([sys.executable, *command], log)
     if stopped:
         raise StoppedError(f"{experiment}: stopped as told; the same command goes on from there")
     if status:
         raise InputError(f"{experiment}: {command[0]} ended with status {status}, see above and {path}")
 
 
-def _wait_for(command, log):
+def wait_for(command, log=None):
     """Runs a command; passes signals that tell this program to end on to it.
+
+    Args:
+      command: list of str.
+      log: file for its standard output; None: this program's.
 
     Returns:
       Its exit status, and whether there was such a signal.

@@ -3,24 +3,24 @@
 import json
 import os
 import pathlib
-import shlex
 import shutil
-import signal
 import subprocess
 import sys
-import time
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import run_pretraining
+from common.errors import InputError, StoppedError
 from data_prep.corpus.instances import Options
 from data_prep.corpus.pretraining_records import Settings
 from data_prep.create_pretraining_data import create_pretraining_data
 from modeling import checkpoint
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel
+from reproduction import experiments, pretraining
 from tests.conftest import TINY
 from tests.helpers import programs
 
@@ -133,60 +133,75 @@ def test_says_what_is_missing(bert_dir, shards, tmp_path):
     process = pretrain("biobert_v1.1_pubmed", tmp_path / "bert", tmp_path, tmp_path / "runs")
     output, errors = process.communicate()
     assert (process.returncode, output) == (1, "")
-    assert errors.splitlines()[:4] == [
-        f"error: missing: {tmp_path}/bert/bert_config.json",
-        f"missing: {tmp_path}/bert/bert_model.ckpt.index",
-        f"missing: {tmp_path}/*.tfrecord",
-        "expected",
-    ]
+    assert errors.splitlines()[0] == (
+        f"error: missing: {tmp_path}/bert/bert_config.json, {tmp_path}/bert/*.ckpt*.index, {tmp_path}/*.tfrecord; "
+        "expected"
+    )
     assert "github.com/google-research/bert" in errors
     assert "data_prep.build_corpus --max_seq_length=512 --max_predictions_per_seq=77" in errors
     assert not (tmp_path / "runs").exists()
-    process = pretrain("biobert_v2", bert_dir, shards, tmp_path / "runs")
-    assert (
-        "biobert_v2.cfg: no such file; expected one of biobert_large_pubmed.cfg biobert_v1.0_pmc.cfg"
-        in (process.communicate()[1])
-    )
-    process = pretrain("biobert_v1.0_pubmed_pmc", bert_dir, shards, tmp_path / "runs", "--xla=true")
-    assert process.communicate()[1].startswith("error: 4 arguments before the flags; expected 5:\n")
-    assert process.returncode == 1
+    with pytest.raises(InputError, match="v2.cfg: no such file; expected one of biobert_large_pubmed.cfg biobert_v1.0"):
+        pretraining.main(["biobert_v2", str(bert_dir), str(shards), str(tmp_path / "runs")])
+    with pytest.raises(InputError, match="4 arguments before the flags; expected 5:"):
+        pretraining.main(["biobert_v1.0_pubmed_pmc", str(bert_dir), str(shards), "runs", "--xla=true"])
+    with pytest.raises(InputError, match="5 arguments before the flags; expected 4:"):  # two jobs
+        pretraining.main(["--slurm", "biobert_v1.0_pubmed_pmc", str(bert_dir), str(shards), str(shards), "runs"])
 
 
-def stand_in(directory, name, commands):
-    """A program that notes how it was called, in `directory`/`name`.calls, and then runs `commands` of the shell."""
-    directory.mkdir(exist_ok=True)
-    program = directory / name
-    program.write_text(f'#!/usr/bin/env bash\necho "${{@@Q}}" >> {directory}/{name}.calls\n{commands}\n')
-    program.chmod(0o755)
+@pytest.mark.parametrize(
+    ("flags", "steps"),
+    [
+        ([], 1_000_000),
+        (["--num_train_steps=30"], 30),
+        (["--num_train_steps", "30", "--learning_rate", "1e-4"], 30),
+        (["-learning_rate", "1e-4", "-num_train_steps=40", "--noxla"], 40),
+        (["--num_train_steps=30", "--num_train_steps=50"], 50),
+    ],
+)
+def test_the_number_of_steps_is_read_as_the_training_reads_it(repository, monkeypatch, flags, steps):
+    monkeypatch.chdir(repository)
+    assert pretraining.steps_of("biobert_v1.1_pubmed", flags) == steps
 
 
-def calls(directory, name):
-    path = directory / f"{name}.calls"
-    return [shlex.split(line) for line in path.read_text().splitlines()] if path.exists() else []
+def test_a_number_of_steps_that_is_none_is_refused(repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    with pytest.raises(InputError, match="num_train_steps"):
+        pretraining.steps_of("biobert_v1.1_pubmed", ["--num_train_steps=many"])
 
 
-# Writes what run_pretraining.py and convert.py would, in the directory that --output_dir says.
-WRITE_CHECKPOINT = """
-for flag; do
-  if [[ $flag == --output_dir=* ]]; then
-    mkdir -p "${flag#*=}"
-    touch "${flag#*=}/model.ckpt-9.index"
-  fi
-done
-"""
+@pytest.fixture
+def calls(monkeypatch):
+    """Stands in for the programs that are run: notes their `commands` and does for each what `outcome` does."""
+    found = types.SimpleNamespace(commands=[], outcome=write_checkpoint)
+
+    def wait_for(command):
+        found.commands.append(list(command))
+        return found.outcome(list(command))
+
+    monkeypatch.setattr(experiments, "wait_for", wait_for)
+    monkeypatch.setattr(pretraining.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.chdir(pathlib.Path.cwd())  # which the program changes
+    return found
 
 
-def test_the_second_stage_begins_with_the_model_of_the_first(bert_dir, shards, tmp_path):
-    stand_in(tmp_path / "bin", "python", WRITE_CHECKPOINT)
+def write_checkpoint(command, step=9):
+    """Writes what run_pretraining.py and convert.py would; returns their status, and that they were not stopped."""
+    output_dir = next((flag for flag in command if flag.startswith("--output_dir=")), None)
+    if output_dir:
+        directory = pathlib.Path(output_dir.partition("=")[2])
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"model.ckpt-{step}.index").touch()
+    return 0, False
+
+
+def test_the_second_stage_begins_with_the_model_of_the_first(bert_dir, shards, tmp_path, calls, capsys):
     pmc, runs = tmp_path / "pmc", tmp_path / "runs"
     pmc.mkdir()
     (pmc / "shard.tfrecord").touch()
-    arguments = ("biobert_v1.0_pubmed_pmc", bert_dir, shards, "pmc", "runs", "--num_train_steps=9")
-    process = pretrain(*arguments, path=tmp_path / "bin", cwd=tmp_path)
-    _, errors = process.communicate()
-    assert process.returncode == 0, errors
-    training = [call for call in calls(tmp_path / "bin", "python") if call[0] == "run_pretraining.py"]
-    converting = [call for call in calls(tmp_path / "bin", "python") if call[0] == "convert.py"]
+    arguments = ["biobert_v1.0_pubmed_pmc", *map(str, (bert_dir, shards, pmc, runs)), "--num_train_steps=9"]
+    pretraining.main(arguments)
+    training = [call[1:] for call in calls.commands if call[1] == "run_pretraining.py"]
+    converting = [call[1:] for call in calls.commands if call[1] == "convert.py"]
     assert [call[3:] for call in training] == [
         [
             f"--input_file={data}/*.tfrecord",
@@ -208,71 +223,85 @@ def test_the_second_stage_begins_with_the_model_of_the_first(bert_dir, shards, t
         f"--output_dir={runs}/biobert_v1.0_pubmed",
         f"--output_dir={runs}/biobert_v1.0_pubmed_pmc",
     ]
-    process = pretrain(*arguments, path=tmp_path / "bin", cwd=tmp_path)  # again: nothing left to do
-    assert process.communicate()[0].count("done already") == 2
-    assert len(calls(tmp_path / "bin", "python")) == 4
+    pretraining.main(arguments)  # again: nothing left to do
+    assert capsys.readouterr().out.count("done already") == 2
+    assert len(calls.commands) == 4
 
 
-def test_a_stopped_first_stage_does_not_begin_the_second(bert_dir, shards, tmp_path):
-    stand_in(tmp_path / "bin", "python", "trap 'exit 0' TERM; while true; do sleep 0.05; done")
-    arguments = ("biobert_v1.0_pubmed_pmc", bert_dir, shards, shards, tmp_path / "runs")
-    process = pretrain(*arguments, path=tmp_path / "bin", cwd=tmp_path)
-    while not calls(tmp_path / "bin", "python"):
-        assert process.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=30)
-    assert process.returncode == 0, errors
-    assert output.endswith("stopped before step 200000; the same command goes on\n")
-    ((program, *flags),) = calls(tmp_path / "bin", "python")
-    assert program == "run_pretraining.py"
-    assert f"--output_dir={tmp_path}/runs/training/biobert_v1.0_pubmed" in flags
+def test_a_stopped_first_stage_does_not_begin_the_second(bert_dir, shards, tmp_path, calls):
+    arguments = ["biobert_v1.0_pubmed_pmc", *map(str, (bert_dir, shards, shards, tmp_path / "runs"))]
+    calls.outcome = lambda command: (0, False)  # run_pretraining.py was told to end, and did
+    with pytest.raises(StoppedError, match="stopped before step 200000; the same command goes on"):
+        pretraining.main(arguments)
+    calls.outcome = lambda command: (0, True)
+    with pytest.raises(StoppedError, match="stopped as told"):
+        pretraining.main(arguments)
+    assert [call[-1] for call in calls.commands] == [f"--output_dir={tmp_path}/runs/training/biobert_v1.0_pubmed"] * 2
 
 
-def test_a_failed_run_is_no_checkpoint(bert_dir, shards, tmp_path):
-    stand_in(tmp_path / "bin", "python", "exit 3")
-    process = pretrain("biobert_v1.0_pmc", bert_dir, shards, tmp_path / "runs", path=tmp_path / "bin")
-    assert "For fine-tuning" not in process.communicate()[0]
-    assert process.returncode == 3
+def test_a_failed_run_is_no_checkpoint(bert_dir, shards, tmp_path, calls, capsys):
+    calls.outcome = lambda command: (3, False)
+    with pytest.raises(InputError, match="run_pretraining.py ended with status 3"):
+        pretraining.main(["biobert_v1.0_pmc", *map(str, (bert_dir, shards, tmp_path / "runs"))])
+    assert "For fine-tuning" not in capsys.readouterr().out
 
 
 def run_slurm_job(repository, tmp_path, *flags):
-    """Runs scripts/pretrain.slurm with stand-ins for Slurm and Python; returns the finished process."""
-    for name in ("srun", "scontrol", "python"):
-        stand_in(tmp_path / "bin", name, "true")
-    return subprocess.run(
-        ["bash", "scripts/pretrain.slurm", "biobert_v1.1_pubmed", "bert", "shards", tmp_path / "runs", *flags],
+    """Runs a job of `scripts/pretrain.slurm` from `bert` and `shards` to `runs`."""
+    for name in ("bert/bert_config.json", "bert/vocab.txt", "bert/model.ckpt-1.index", "shards/a.tfrecord"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    arguments = [str(tmp_path / name) for name in ("bert", "shards", "runs")]
+    pretraining.main(["--slurm", "biobert_v1.1_pubmed", *arguments, *flags])
+
+
+@pytest.fixture
+def slurm(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "32")
+
+
+def test_slurm_job_trains_on_all_nodes_and_goes_back_into_the_queue(repository, tmp_path, calls, slurm, capsys):
+    run_slurm_job(repository, tmp_path, "--eval_every=5000")
+    step, requeue = calls.commands
+    assert step[:3] == ["srun", "--cpus-per-task=32", "--kill-on-bad-exit=1"]
+    output_dir = f"--output_dir={tmp_path}/runs/training/biobert_v1.1_pubmed"
+    given = [flag.replace("=bert", f"={tmp_path}/bert").replace("=shards", f"={tmp_path}/shards") for flag in SLURM]
+    assert step[4:] == ["run_pretraining.py", *given, output_dir, "--eval_every=5000"]
+    assert requeue == ["scontrol", "requeue", "7"]
+    assert "For fine-tuning" not in capsys.readouterr().out
+
+
+def test_slurm_job_without_progress_does_not_go_back_into_the_queue(repository, tmp_path, calls, slurm):
+    training = tmp_path / "runs/training/biobert_v1.1_pubmed"
+    training.mkdir(parents=True)
+    (training / "model.ckpt-9.index").touch()
+    with pytest.raises(InputError, match="no checkpoint that was not there before"):
+        run_slurm_job(repository, tmp_path)  # writes the one of step 9 again
+    assert len(calls.commands) == 1
+
+
+def test_finished_slurm_job_converts(repository, tmp_path, calls, slurm):
+    calls.outcome = lambda command: write_checkpoint(command, 30)
+    run_slurm_job(repository, tmp_path, "--num_train_steps", "30")
+    _, converting = calls.commands
+    assert converting[1:] == [
+        "convert.py",
+        f"--checkpoint={tmp_path}/runs/training/biobert_v1.1_pubmed/model.ckpt-30",
+        f"--input_dir={tmp_path}/bert",
+        f"--output_dir={tmp_path}/runs/biobert_v1.1_pubmed",
+    ]
+
+
+def test_the_script_for_slurm_runs_the_program(repository, tmp_path):
+    result = subprocess.run(
+        ["bash", "scripts/pretrain.slurm", "biobert_v1.1_pubmed", "bert", "shards", tmp_path / "runs"],
         cwd=repository,
-        env=os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "SLURM_JOB_ID": "7"},
+        env=os.environ | {"PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
     )
-
-
-def test_slurm_job_trains_on_all_nodes_and_goes_back_into_the_queue(repository, tmp_path):
-    result = run_slurm_job(repository, tmp_path, "--eval_every=5000")
-    assert result.returncode == 0, result.stderr
-    (call,) = calls(tmp_path / "bin", "srun")
-    program = call.index("python")
-    assert all(option.startswith("--") for option in call[:program])
-    output_dir = f"--output_dir={tmp_path}/runs/training/biobert_v1.1_pubmed"
-    assert call[program:] == ["python", "run_pretraining.py", *SLURM, output_dir, "--eval_every=5000"]
-    assert calls(tmp_path / "bin", "scontrol") == [["requeue", "7"]]
-
-
-def test_finished_slurm_job_converts(repository, tmp_path):
-    training = tmp_path / "runs/training/biobert_v1.1_pubmed"
-    training.mkdir(parents=True)
-    (training / "model.ckpt-30.index").touch()
-    result = run_slurm_job(repository, tmp_path, "--num_train_steps=30")
-    assert result.returncode == 0, result.stderr
-    assert calls(tmp_path / "bin", "scontrol") == []
-    assert calls(tmp_path / "bin", "python") == [
-        [
-            "convert.py",
-            f"--checkpoint={training}/model.ckpt-30",
-            "--input_dir=bert",
-            f"--output_dir={tmp_path}/runs/biobert_v1.1_pubmed",
-        ]
-    ]
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        "error: missing: bert/bert_config.json, bert/vocab.txt, bert/*.ckpt*.index, shards/"
+    )
