@@ -71,7 +71,7 @@ def test_what_trains_does_without_what_predicts(repository):
 def test_a_folder_has_no_more_files_than_can_be_looked_over(repository):
     for folder in {path.parent for room in BELOW for path in (repository / room).rglob("*.py")}:
         files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
-        assert len(files) <= 16, folder
+        assert len(files) <= 17, folder
 
 
 def defined(repository, name):
