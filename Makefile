@@ -29,6 +29,7 @@ coverage: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # An environment of a Python that is supported no longer is made anew.
 $(VENV)/.installed: setup.cfg

@@ -110,6 +110,26 @@ def test_a_task_is_described_in_one_place(repository):
         assert "fine_tuning.tasks" in set(imported(repository / name)), name
 
 
+def unannotated(node, prefix=""):
+    """Yields the public functions and methods below a node whose arguments or result have no annotation."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef) and not child.name.startswith("_"):
+            yield from unannotated(child, f"{child.name}.")
+        elif isinstance(child, ast.FunctionDef) and (child.name[0] != "_" or child.name in ("__init__", "__call__")):
+            given = child.args
+            found = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+            names = [each.arg for each in found if each and each.annotation is None]
+            if not set(names) <= {"self", "cls", "_"} or child.returns is None:
+                yield f"{prefix}{child.name}"
+
+
+@pytest.mark.parametrize("folder", ["modeling", "fine_tuning", "data_prep/tasks", "inference", "biocodes"])
+def test_public_functions_are_annotated(repository, folder):
+    """mypy, in `make lint`, checks that what they say is so."""
+    for path in (repository / folder).rglob("*.py"):
+        assert list(unannotated(ast.parse(path.read_text(encoding="utf-8")))) == [], path
+
+
 def test_evaluation_programs_need_no_tensorflow(repository):
     for path in (repository / "biocodes").glob("*.py"):
         assert not {name.split(".")[0] for name in imported(path)} & {"tensorflow", "keras", "absl"}, path

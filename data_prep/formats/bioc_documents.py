@@ -11,8 +11,8 @@ import dataclasses
 import itertools
 
 from common.errors import InputError
-from data_prep.formats.document import Document, Entity, Relation, blocks_of
-from data_prep.formats.placement import CODE_UNITS, Mention, keep_placed, place, split_concepts
+from data_prep.formats.document import NO_CONCEPTS, Document, Entity, Relation, blocks_of
+from data_prep.formats.placement import CODE_UNITS, Mention, keep_placed, place
 
 try:
     import bioc
@@ -20,6 +20,7 @@ except ImportError:  # of an extra; `table.check_installed` refuses the formats 
     bioc = None
 
 RELATION_TYPE_KEYS = ("type", "relation")  # of a relation's infons; the second in BC5CDR
+OTHER = ("confidence", "model", "CompositeRole")  # of an annotation's infons: no identifiers
 ROLES = ("Arg1", "Arg2")  # of the entities of a relation that is written
 MAX_GAP = 10_000  # characters that are filled in between two passages; with more between them, something is wrong
 
@@ -76,7 +77,8 @@ def make_document(decoded, collection, source, default_id, report):
 
     Entities are the annotations with one location whose text is there, maybe after a repair, see `placement.place`.
     An annotation without an id, or with that of another one, gets a new one. Its `infon type` is the entity's type,
-    the values of the other infons are its concepts. Relations are those with two nodes, the ids of annotations. One
+    its identifier is that of `infon identifier` or, without, of the infons that have one for a terminology (BC5CDR's
+    `MESH`). Relations are those with two nodes, the ids of annotations. One
     without nodes (BC5CDR), or with the infons `role1` and `role2` (PubTator 3, whose nodes are something else), is
     between the two concepts that its infons name. `origin` (Origin) keeps them all.
 
@@ -104,6 +106,7 @@ def make_document(decoded, collection, source, default_id, report):
         entities=entities,
         relations=relations,
         concept_relations=concept_relations,
+        taken_ids=frozenset(_ids_of(decoded)),
         origin=Origin(decoded, collection, blocks, unit),
     )
 
@@ -226,8 +229,11 @@ def _mention(annotation, entity_id, near, blocks, source):
     start = location.offset - block.offset
     infons = {key: _infon_text(value) for key, value in annotation.infons.items()}
     entity_type = infons.pop("type", "")
-    concepts = frozenset().union(*map(split_concepts, infons.values()))
-    entity = Entity(entity_id, entity_type, start, start + location.length, concepts=concepts)
+    identifiers = (
+        [infons["identifier"]] if infons.get("identifier") else [v for k, v in infons.items() if k not in OTHER]
+    )
+    identifier = "|".join(value for value in identifiers if value not in NO_CONCEPTS)
+    entity = Entity(entity_id, entity_type, start, start + location.length, identifier=identifier)
     return Mention(entity, annotation.text, source, block.start)
 
 
@@ -293,12 +299,14 @@ def to_bioc(document):
         relations = [relation for relation in document.relations if relation.confidence is not None]
     else:
         result, entities, relations = _new_document(document), document.entities, document.relations
-    taken = {part.id for part in parts_of(result) if isinstance(part, bioc.BioCAnnotation | bioc.BioCRelation)}
+    taken = set(_ids_of(result))
     names = {}  # of entities found: id here to id there
     for entity in entities:
         names[entity.id] = _new_id(entity.id, taken)
         block, offset, length = _locate(result, document, entity)
         block.add_annotation(_annotation(names[entity.id], entity, offset, length, document.text))
+    for relation in () if isinstance(document.origin, Origin) else document.concept_relations:
+        result.add_relation(_concept_relation(_new_id(relation.id, taken), relation))
     for relation in relations:
         ends = [names.get(end, end) for end in (relation.first, relation.second)]
         result.add_relation(_relation(_new_id(relation.id, taken), relation, ends))
@@ -340,10 +348,17 @@ def parts_of(document):
         yield from (holder, *holder.annotations, *holder.relations)
 
 
+def _ids_of(document):
+    """Yields the ids of the annotations and relations of a `BioCDocument`."""
+    for holder in holders(document):
+        yield from (each.id for each in (*holder.annotations, *holder.relations))
+
+
 def _annotation(name, entity, offset, length, text):
     annotation = bioc.BioCAnnotation()
     annotation.id = name
-    annotation.infons = {"type": entity.type, **_confidence(entity)}
+    annotation.infons = {"type": entity.type, **({"identifier": entity.identifier} if entity.identifier else {})}
+    annotation.infons |= _confidence(entity)
     if entity.model:
         annotation.infons["model"] = entity.model
     annotation.add_location(bioc.BioCLocation(offset, length))
@@ -357,6 +372,14 @@ def _relation(name, relation, ends):
     result.infons = {"type": relation.type, **_confidence(relation)}
     for role, end in zip(ROLES, ends, strict=True):
         result.add_node(bioc.BioCNode(end, role))
+    return result
+
+
+def _concept_relation(name, relation):
+    """As in BioRED."""
+    result = bioc.BioCRelation()
+    result.id = name
+    result.infons = {"type": relation.type, "entity1": relation.first, "entity2": relation.second}
     return result
 
 

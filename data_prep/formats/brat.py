@@ -31,6 +31,8 @@ MAX_NAME_BYTES = 200  # file systems take 255, of which some are for numbers and
 TEXT_SUFFIX, ANNOTATION_SUFFIX = ".txt", ".ann"
 CONFIGURATION_FILE = "annotation.conf"
 CONFIGURATION_FILES = (CONFIGURATION_FILE, "visual.conf", "tools.conf", "kb_shortcuts.conf")
+NO_DATABASE = "concept"  # before an identifier without a colon, which brat takes for the end of a database's name
+SPACES = re.compile(r"\s")
 FRAGMENTS = re.compile("[0-9]{1,18} [0-9]{1,18}(;[0-9]{1,18} [0-9]{1,18})*")
 
 
@@ -82,7 +84,7 @@ def read(path, bad_document, report):
     paragraphs = tuple(trim(text, *line.span()) for line in LINE.finditer(text) if line[0].strip())
     relations = keep_placed(annotations.relations, entities, report)
     name = os.path.basename(base).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    yield Document(name, text, paragraphs, name_of(path), entities=entities, relations=relations)
+    yield Document(name, text, paragraphs, name_of(path), (), entities, relations, taken_ids=frozenset(annotations.ids))
 
 
 class _Annotations:
@@ -90,14 +92,15 @@ class _Annotations:
 
     def __init__(self):
         self.relations = []
+        self.ids = set()  # of all lines
         self._mentions = {}  # id: Mention
-        self._concepts = collections.defaultdict(set)  # id of an entity: what it means
+        self._concepts = collections.defaultdict(list)  # id of an entity: what it means
 
     def mentions(self):
-        """The entities, with their concepts."""
+        """The entities, with what they mean."""
         return [
             dataclasses.replace(
-                mention, entity=dataclasses.replace(mention.entity, concepts=frozenset(self._concepts[name]))
+                mention, entity=dataclasses.replace(mention.entity, identifier="|".join(self._concepts[name]))
             )
             for name, mention in self._mentions.items()
         ]
@@ -105,13 +108,14 @@ class _Annotations:
     def add(self, line, text, where, report):
         """Adds what a line says; raises InputError if it is none of brat's."""
         name, _, rest = line.partition("\t")
+        self.ids.add(name)
         kind, columns = name[:1], rest.split("\t")
         if kind == "T" and len(columns) > 1:
             self._add_entity(name, columns, text, where, report)
         elif kind == "R" and (match := re.fullmatch(r"(\S+) \S+:(\S+) \S+:(\S+)", columns[0].strip())):
             self.relations.append(Relation(name, *match.groups()))
         elif kind == "N" and (match := re.fullmatch(r"\S+ (\S+) (\S+)", columns[0].strip())):
-            self._concepts[match[1]].add(match[2])
+            self._concepts[match[1]].append(match[2].removeprefix(f"{NO_DATABASE}:"))
         elif kind in tuple("EAM*"):
             report.other_annotations += 1
         elif kind != "#":
@@ -225,6 +229,13 @@ def _annotation_lines(document):
         first, second = entity_ids[relation.first], entity_ids[relation.second]
         yield f"R{number}\t{_type(relation.type)} Arg1:{first} Arg2:{second}"
         noted.append((f"R{number}", relation.confidence, ""))
+    numbers = itertools.count(1)
+    for entity in document.entities:
+        if entity.identifier:
+            identifier = SPACES.sub("_", entity.identifier)
+            reference = identifier if ":" in identifier else f"{NO_DATABASE}:{identifier}"
+            mention = SEPARATORS.sub(" ", document.text[entity.start : entity.end])
+            yield f"N{next(numbers)}\tReference {entity_ids[entity.id]} {reference}\t{mention}"
     numbers = itertools.count(1)
     for annotation, confidence, model in noted:
         if note := _note(confidence, model):

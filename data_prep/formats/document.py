@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import re
 
+NO_CONCEPTS = {"", "-", "-1"}  # what stands where an identifier is not known
 # Whatever ends a line for some reader (the line boundaries of `str.splitlines`), and tabs, which separate columns.
 SEPARATORS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]")
 
@@ -21,7 +22,12 @@ class Entity:
     end: int
     confidence: float | None = None  # from 0 to 1; None: it was in the input
     model: str = ""  # name of the model that found it; "": it was in the input
-    concepts: frozenset = frozenset()  # ids of what it means, in some terminology
+    identifier: str = ""  # of what it means in some terminology, as the source has it: maybe several, `D1|D2`
+
+    @property
+    def concepts(self):
+        """The identifiers, a set: all of `identifier`, too, since some of them (`c|SUB|A|1|G`) hold separators."""
+        return frozenset({self.identifier, *re.split(r"[|;,]", self.identifier)} - NO_CONCEPTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +57,14 @@ class Document:
     relations: tuple = ()  # between entities, both of which are there
     concept_relations: tuple = ()  # between concepts: all mentions of the two are meant
     words: tuple | None = None  # of each sentence a tuple of its words' spans; None: not cut into sentences yet
+    taken_ids: frozenset = frozenset()  # of what its source has beside, and what is found must not have
     origin: object = None  # what a format's reader keeps for its writer, so that nothing of the source is lost
 
 
-def unused_ids(letter, known):
-    """Yields T1, T2, ... but for those that some entities, or relations, have already."""
-    taken = {each.id for each in known}
+def unused_ids(letter, document):
+    """Yields T1, T2, ... but for those that something in a document, or its source, has already."""
+    known = (*document.entities, *document.relations, *document.concept_relations)
+    taken = document.taken_ids | {each.id for each in known}
     return (name for number in itertools.count(1) if (name := f"{letter}{number}") not in taken)
 
 

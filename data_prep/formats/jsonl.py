@@ -20,23 +20,30 @@ class _Writer:
 def to_dict(document):
     """What a line of JSON says of a document; in it `text[start:end]` is the `text` of an entity.
 
-    `confidence` and `model` are left out where there is none, that is, for what was in the input.
+    `confidence` and `model` are left out where there is none, that is, for what was in the input, and so are
+    `identifier` and `concept_relations`.
     """
     return {
         "id": document.id,
         "source": document.source,
         "text": document.text,
         "entities": [_entity_dict(entity, document.text) for entity in document.entities],
-        "relations": [
-            {
-                "id": relation.id,
-                "type": relation.type,
-                "first": relation.first,
-                "second": relation.second,
-                **_confidence(relation),
-            }
-            for relation in document.relations
-        ],
+        "relations": [_relation_dict(relation) for relation in document.relations],
+        **(
+            {"concept_relations": [_relation_dict(relation) for relation in document.concept_relations]}
+            if document.concept_relations
+            else {}
+        ),
+    }
+
+
+def _relation_dict(relation):
+    return {
+        "id": relation.id,
+        "type": relation.type,
+        "first": relation.first,
+        "second": relation.second,
+        **_confidence(relation),
     }
 
 
@@ -47,6 +54,7 @@ def _entity_dict(entity, text):
         "start": entity.start,
         "end": entity.end,
         "text": text[entity.start : entity.end],
+        **({"identifier": entity.identifier} if entity.identifier else {}),
         **_confidence(entity),
         **({"model": entity.model} if entity.model else {}),
     }

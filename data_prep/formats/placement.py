@@ -1,7 +1,9 @@
 """Entities that a file gives and where they stand in its text: what it says about that, checked and mended."""
 
+import bisect
 import collections
 import dataclasses
+import itertools
 import re
 
 from common.errors import InputError
@@ -9,6 +11,7 @@ from common.inputs import fold
 from data_prep.formats.document import Entity
 from data_prep.text.sentences import trim
 
+MAX_PLACES = 1000  # of a mention, of which one would have to be its own
 MAX_EXAMPLES = 5  # of entities that do not fit, named in a report
 
 # What offsets may count, besides characters: bytes, as BioC's DTD has it, or UTF-16 code units, as Java has it.
@@ -73,7 +76,10 @@ def place(text, mentions, report):
     unit = None
     entities = [_read_offsets(text, mention) for mention in mentions]
     if None in entities:
-        readings = {unit: [_read_offsets(text, mention, unit) for mention in mentions] for unit in CODE_UNITS}
+        readings = {}
+        for name, encoding in CODE_UNITS.items():
+            units = _Units(text, *encoding)
+            readings[name] = [_read_offsets(text, mention, units) for mention in mentions]
         best = min(readings, key=lambda name: readings[name].count(None))
         if readings[best].count(None) < entities.count(None):
             unit, entities = best, readings[best]
@@ -109,53 +115,67 @@ def is_number(text):
     return re.fullmatch(r"[0-9]{1,18}", text) is not None
 
 
-def split_concepts(text):
-    """The concepts that a column names: all of it, too, since some ids (`c|SUB|A|1|G`) hold separators."""
-    return frozenset({text, *re.split(r"[|;,]", text)} - {"", "-", "-1"})
-
-
-def _read_offsets(text, mention, unit=None):
-    """Returns the Entity with offsets in `text`, None if its text is not there."""
-    entity, base = mention.entity, mention.base
-    start, end = base + entity.start, base + entity.end
-    if unit:
-        start, end = (_count_characters(text[base:], n, *CODE_UNITS[unit]) for n in (entity.start, entity.end))
+def _read_offsets(text, mention, units=None):
+    """Returns the Entity with offsets in `text`, None if its text is not there; `units`: `_Units` of other offsets."""
+    start, end = mention.base + mention.entity.start, mention.base + mention.entity.end
+    if units:
+        start, end = (units.character(mention.base, n) for n in (mention.entity.start, mention.entity.end))
         if start is None or end is None:
             return None
-        start, end = base + start, base + end
     found = text[start:end]
     if not found.strip() or (mention.text and fold(found) != fold(mention.text)):
         return None
     start, end = trim(text, start, end)
-    return dataclasses.replace(entity, start=start, end=end)
+    return dataclasses.replace(mention.entity, start=start, end=end)
 
 
-def _count_characters(text, units, encoding, unit_bytes):
-    """How many characters the first `units` of `text` are; None if they end inside a character or beyond."""
-    encoded = text.encode(encoding)
-    if units * unit_bytes > len(encoded):
-        return None
-    try:
-        return len(encoded[: units * unit_bytes].decode(encoding))
-    except UnicodeDecodeError:
-        return None
+class _Units:
+    """The characters of a text by the code units before them."""
+
+    def __init__(self, text, encoding, unit_bytes):
+        sizes = {char: len(char.encode(encoding, "surrogatepass")) // unit_bytes for char in set(text)}
+        self._before = [0, *itertools.accumulate(map(sizes.__getitem__, text))]
+
+    def character(self, base, units):
+        """Which character is so many units behind the character `base`; None inside one, or beyond the text."""
+        wanted = self._before[min(base, len(self._before) - 1)] + units
+        place = bisect.bisect_left(self._before, wanted)
+        return place if self._before[place : place + 1] == [wanted] else None
 
 
 def _move(text, mentions):
-    """Returns an Entity for each mention, all moved by one distance; Nones if there is none, or several."""
-    common = None
-    for mention in mentions if all(mention.text for mention in mentions) else []:
-        words = re.finditer(rf"(?<!\w){re.escape(mention.text)}(?!\w)", text)
-        distances = {match.start() - mention.base - mention.entity.start for match in words}
-        common = distances if common is None else common & distances
-    if common is None or len(common) != 1:
+    """Returns an Entity for each mention, all moved by one distance; Nones if there is none, or several.
+
+    The longest mention, the rarest as a rule, gives the distances that may be; none is unique where it is frequent.
+    """
+    if not mentions or not all(mention.text for mention in mentions):
         return [None] * len(mentions)
-    (distance,) = common
-    starts = [mention.base + mention.entity.start + distance for mention in mentions]
+    longest = max(mentions, key=lambda mention: len(mention.text))
+    places = re.finditer(rf"(?<!\w){re.escape(longest.text)}(?!\w)", text)
+    places = [match.start() for match in itertools.islice(places, MAX_PLACES + 1)]
+    distances = (place - longest.base - longest.entity.start for place in places)
+    meets = (distance for distance in distances if all(_is_word_at(text, mention, distance) for mention in mentions))
+    found = list(itertools.islice(meets, 2))
+    if len(found) != 1 or len(places) > MAX_PLACES:
+        return [None] * len(mentions)
+    starts = [mention.base + mention.entity.start + found[0] for mention in mentions]
     return [
         dataclasses.replace(mention.entity, start=start, end=start + len(mention.text))
         for mention, start in zip(mentions, starts, strict=True)
     ]
+
+
+def _is_word_at(text, mention, distance):
+    """Whether a mention, moved, is at whole words that are its text."""
+    start = mention.base + mention.entity.start + distance
+    end = start + len(mention.text)
+    if start < 0 or not text.startswith(mention.text, start):
+        return False
+    return not (start and is_word(text[start - 1])) and not (end < len(text) and is_word(text[end]))
+
+
+def is_word(char):
+    return char.isalnum() or char == "_"  # as `\w`
 
 
 def _report_misfit(text, mention, moved, report):

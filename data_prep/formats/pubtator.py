@@ -17,8 +17,8 @@ import re
 
 from common.errors import InputError
 from common.inputs import decode_line, name_of, open_text, raw_lines
-from data_prep.formats.document import SEPARATORS, Document, Entity, Relation
-from data_prep.formats.placement import Mention, is_number, parse_span, place, split_concepts
+from data_prep.formats.document import NO_CONCEPTS, SEPARATORS, Document, Entity, Relation
+from data_prep.formats.placement import Mention, is_number, parse_span, place
 
 TEXT = re.compile(r"([^|\t]+)\|([ta])\|(.*)", re.DOTALL)
 TITLE = re.compile(rb"([^|\t\n]+)\|t\|")
@@ -47,8 +47,7 @@ def read(path, bad_document, report):
 
     A title line begins a document; behind an entity's and a relation's columns there may be more, and the concept may
     be missing. The text is title, newline, abstract, so offsets in it are the file's. The entities are called T1, T2,
-    ... in order; those whose text is not at their offsets are left out. An entity's concepts may be several, separated
-    by `|`, `;` or `,`. `origin`: Origin.
+    ... in order; those whose text is not at their offsets are left out. `origin`: Origin.
 
     Args:
       path: the file, or "-".
@@ -117,8 +116,9 @@ class _Builder:
 
     def _add_entity(self, columns, where):
         _, start, end, text, entity_type = columns[:5]
-        entity_id, concepts = f"T{len(self._mentions) + 1}", split_concepts("".join(columns[5:6]))
-        entity = Entity(entity_id, entity_type, *parse_span(start, end, where), concepts=concepts)
+        entity_id, identifier = f"T{len(self._mentions) + 1}", "".join(columns[5:6])
+        identifier = "" if identifier in NO_CONCEPTS else identifier
+        entity = Entity(entity_id, entity_type, *parse_span(start, end, where), identifier=identifier)
         self._mentions.append(Mention(entity, text, where))
         self._origin.entities[entity_id] = columns
 
@@ -141,6 +141,7 @@ class _Builder:
             concept_relations=tuple(
                 Relation(f"R{number}", *columns[1:4]) for number, columns in enumerate(self._origin.relations, 1)
             ),
+            taken_ids=frozenset(self._origin.entities),
             origin=self._origin,
         )
 
@@ -161,9 +162,9 @@ class _Writer:
     of lines become spaces one for one.
 
     An entity is id, start, end, text, type, concept. Relations are between concepts; those of a document are between
-    entities, so that an entity that a relation names has its id for a concept if it has none. What else a PubTator file
-    has of a document that was read from it (concepts, relations between them) is written again. Confidences and the
-    names of models have no place in the format.
+    entities, so that an entity that a relation names has a concept made of its id if it has none. What else a PubTator
+    file has of a document that was read from it is written again. Confidences and the names of models have no place in
+    the format.
     """
 
     def __init__(self, file):
@@ -173,15 +174,19 @@ class _Writer:
         name = _column(re.sub("[|\ufeff]", "_", document.id))  # at the start of a file U+FEFF is a byte order mark
         text = SEPARATORS.sub(" ", document.text)
         title_end = _title_end(document)
-        origin = document.origin if isinstance(document.origin, Origin) else Origin()
-        concepts = _concepts(document, origin)
-        rows = [
-            (str(entity.start), str(entity.end), text[entity.start : entity.end], entity.type, concepts[entity.id])
-            + origin.entities.get(entity.id, ())[6:]
-            for entity in document.entities
-        ]
-        rows += [row[1:] for entity_id, row in origin.entities.items() if entity_id not in concepts]  # left out
-        rows += [row[1:] for row in origin.relations]
+        origin = document.origin if isinstance(document.origin, Origin) else None
+        given = origin.entities if origin else {}
+        concepts = _concepts(document, given)
+        rows = []
+        for entity in document.entities:
+            more = given[entity.id][6:] if entity.id in given else ()
+            mention = text[entity.start : entity.end]
+            rows.append((str(entity.start), str(entity.end), mention, entity.type, concepts[entity.id], *more))
+        rows += [row[1:] for entity_id, row in given.items() if entity_id not in concepts]  # left out
+        if origin:
+            rows += [row[1:] for row in origin.relations]
+        else:
+            rows += [(_relation_type(r.type), r.first, r.second) for r in document.concept_relations]
         for relation in document.relations:
             rows.append((_relation_type(relation.type), concepts[relation.first], concepts[relation.second]))
         self.file.write(f"{name}|t|{text[:title_end]}\n{name}|a|{text[title_end + 1 :]}\n")
@@ -202,15 +207,19 @@ def _title_end(document):
     return space.start() if space else len(document.text)
 
 
-def _concepts(document, origin):
-    """The concept of each entity, by id."""
+def _concepts(document, given):
+    """The concept of each entity, by id; what stands in the file for one that is not known comes back."""
     related = {end for relation in document.relations for end in (relation.first, relation.second)}
     concepts = {}
     for entity in document.entities:
-        given = "".join(origin.entities.get(entity.id, ())[5:6])
-        is_named = entity.id in related and given in ("", "-", "-1")
-        concepts[entity.id] = entity.id if is_named else given or NO_CONCEPT
+        unknown = _made_up(entity.id) if entity.id in related else "".join(given.get(entity.id, ())[5:6]) or NO_CONCEPT
+        concepts[entity.id] = entity.identifier or unknown
     return concepts
+
+
+def _made_up(entity_id):
+    """A concept that no terminology has: `T1`, but not the number of an annotation, which may be that of a gene."""
+    return entity_id if re.fullmatch("T[0-9]+", entity_id) else f"entity_{entity_id}"
 
 
 def _relation_type(name):

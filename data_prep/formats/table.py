@@ -17,6 +17,7 @@ All that is read may be compressed. A new format is a module with `read` or `ope
 """
 
 import codecs
+import collections
 import contextlib
 import dataclasses
 import importlib.util
@@ -57,6 +58,7 @@ class Format:
     read: Callable | None = None  # (path, bad_document, report); None: it is only written
     open_writer: Callable | None = None  # (output, models); None: it is only read
     extension: str = ""  # of an output; "": there is none
+    holds: tuple[str, ...] = ()  # of PARTS, which an output has a place for
     suffixes: tuple[str, ...] = ()  # of inputs, in lower case
     roots: tuple[str, ...] = ()  # elements that its XML begins with
     looks_like: Callable[[bytes], bool] | None = None  # whether a file `.txt` that begins so is one
@@ -64,11 +66,14 @@ class Format:
     extra: str = ""  # of setup.cfg, which installs them
 
 
-BIOC = {"libraries": ("bioc", "ijson"), "extra": "formats"}
+# What an output may lose besides, and where a document has it.
+RELATIONS, IDENTIFIERS, CONCEPT_RELATIONS = PARTS = ("relations", "identifiers", "relations between concepts")
+
+BIOC = {"libraries": ("bioc", "ijson"), "extra": "formats", "holds": PARTS}
 FORMATS = {
     row.name: row
     for row in (
-        Format("jsonl", open_writer=jsonl.open_writer, extension=".jsonl"),
+        Format("jsonl", open_writer=jsonl.open_writer, extension=".jsonl", holds=PARTS),
         Format("text", text.read, suffixes=(".txt",)),
         Format("lines", text.read_lines),
         Format("pubmed", pubmed_xml.read, roots=pubmed_xml.ROOTS + pubmed_xml.WRAPPERS + pubmed_xml.RECORDS),
@@ -80,6 +85,7 @@ FORMATS = {
         ),
         Format(
             *("pubtator", pubtator.read, pubtator.open_writer, ".pubtator"),
+            holds=PARTS,
             suffixes=(".pubtator",),
             looks_like=pubtator.looks_like,
         ),
@@ -90,12 +96,22 @@ FORMATS = {
             looks_like=bioc_json.looks_like,
             **BIOC,
         ),
-        Format("brat", brat.read, brat.open_writer, ".brat", suffixes=(brat.ANNOTATION_SUFFIX,)),
+        Format(
+            *("brat", brat.read, brat.open_writer, ".brat", (RELATIONS, IDENTIFIERS)),
+            suffixes=(brat.ANNOTATION_SUFFIX,),
+        ),
         Format(
             *("conll", conll.read, conll.open_writer, ".conll"),
             suffixes=(".tsv", ".conll", ".iob", ".iob2", ".bio"),
         ),
-        Format("html", open_writer=html_page.open_writer, extension=".html", libraries=("jinja2",), extra="reports"),
+        Format(
+            "html",
+            open_writer=html_page.open_writer,
+            extension=".html",
+            holds=(RELATIONS,),
+            libraries=("jinja2",),
+            extra="reports",
+        ),
     )
 }
 INPUT_FORMATS = (AUTO, *(row.name for row in FORMATS.values() if row.read))
@@ -247,8 +263,9 @@ def _log_unused(report, name):
 # Outputs
 
 
-def open_writer(output_format, output, models):
-    """A context manager of an object whose `write(document)` appends a `Document`.
+@contextlib.contextmanager
+def open_writer(output_format, output, models, lost=None):
+    """Gives an object whose `write(document)` appends a `Document`.
 
     The output is complete when the block ends without an exception. Memory does not grow with the number of documents.
 
@@ -257,8 +274,36 @@ def open_writer(output_format, output, models):
       output: a text file open for writing, in UTF-8 and without translation of line ends; for DIRECTORIES the path of
         a directory, which is made if it does not exist.
       models: the names of the models that annotated the documents, in the order of CoNLL's columns.
+      lost: a Counter to which is added what of the documents the format has no place for; None: it is logged.
 
     Raises:
       InputError: a directory that cannot be written.
     """
-    return FORMATS[output_format].open_writer(output, models)
+    row, own = FORMATS[output_format], collections.Counter() if lost is None else lost
+    with row.open_writer(output, models) as writer:
+        yield _CountingWriter(writer, row.holds, own)
+    if lost is None:
+        log_lost(own, output_format)
+
+
+class _CountingWriter:
+    """A writer that counts what it is given and cannot hold."""
+
+    def __init__(self, writer, holds, lost):
+        self._writer, self._missing, self._lost = writer, set(PARTS) - set(holds), lost
+
+    def write(self, document):
+        self._writer.write(document)
+        counts = {
+            RELATIONS: len(document.relations),
+            IDENTIFIERS: sum(bool(entity.identifier) for entity in document.entities),
+            CONCEPT_RELATIONS: len(document.concept_relations),
+        }
+        self._lost.update({part: counts[part] for part in self._missing})
+
+
+def log_lost(lost, output_format):
+    """Logs a warning that counts what an output has no place for, if there is any."""
+    found = ", ".join(f"{lost[part]} {part}" for part in PARTS if lost[part])
+    if found:
+        logging.warning("%s has no place for what was given: %s are left out", output_format, found)

@@ -36,11 +36,11 @@ def document(marked, relations=(), paragraphs=None, concept_relations=()):
     for part in re.findall(r"<\w+:[-\w/=]+ |>|[^<>]+", marked):
         if part == ">":
             entity_id, entity_type, concepts, start = opened.pop()
-            entities.append(Entity(entity_id, entity_type, start, len(text), concepts=concepts))
+            entities.append(Entity(entity_id, entity_type, start, len(text), identifier=concepts))
         elif part.startswith("<"):
             entity_id, name = part[1:-1].split(":")
             entity_type, _, concepts = name.partition("=")
-            opened.append((entity_id, entity_type, frozenset(filter(None, concepts.split("/"))), len(text)))
+            opened.append((entity_id, entity_type, concepts.replace("/", "|"), len(text)))
         else:
             text += part
     return Document(

@@ -84,8 +84,8 @@ def test_pubtator(write):
     assert (first.id, first.text) == ("1", "Dopa and depression.\nMethyl dopa: a|t|b.")
     assert first.paragraphs == ((0, 20), (21, 40))
     assert first.entities == (
-        Entity("T1", "Chemical", 0, 4, concepts=frozenset({"D1"})),
-        Entity("T2", "Disease", 9, 19, concepts=frozenset({"D2", "D3", "D2|D3"})),
+        Entity("T1", "Chemical", 0, 4, identifier="D1"),
+        Entity("T2", "Disease", 9, 19, identifier="D2|D3"),
         Entity("T3", "Chemical", 21, 32),
     )
     assert first.concept_relations == (Relation("R1", "CID", "D1", "D2"), Relation("R2", "Bind", "D1", "D3"))
@@ -121,11 +121,11 @@ def test_bioc(write):
     document, empty = read_bioc(path, report)
     assert (document.id, document.text) == ("5", "Zinc binds p53.\n    It binds two.Ovarian and breast cancer.")
     assert document.paragraphs == ((0, 15), (20, 33), (33, 59))  # the offsets of the file
-    assert {(e.id, e.type, document.text[e.start : e.end], e.concepts) for e in document.entities} == {
-        ("a", "Chemical", "Zinc", frozenset({"D015032"})),
-        ("b", "Verb", "binds", frozenset()),
-        ("e", "Disease", "breast cancer", frozenset({"D001943"})),
-        ("p", "Gene", "p53", frozenset()),
+    assert {(e.id, e.type, document.text[e.start : e.end], e.identifier) for e in document.entities} == {
+        ("a", "Chemical", "Zinc", "D015032"),
+        ("b", "Verb", "binds", ""),
+        ("e", "Disease", "breast cancer", "D001943"),
+        ("p", "Gene", "p53", ""),
     }
     assert document.relations == (Relation("r1", "binding", "a", "p"),)
     assert document.concept_relations == (

@@ -51,6 +51,13 @@ def test_entities_at_an_ambiguous_distance_are_left_out():
     check_place([(0, 4, "zinc"), (0, 2, "NO")], [], misplaced=2)  # no common distance
 
 
+def test_a_mention_that_is_everywhere_is_left_out():
+    text, report = "ion " * 2000, Report()
+    mentions = [Mention(Entity(f"T{i}", "X", 4 * i + 1, 4 * i + 4), "ion", "x") for i in range(1000)]
+    assert place(text, mentions, report) == ((), None)
+    assert report.misplaced == 1000
+
+
 def test_words_are_not_found_inside_words():
     check_place([(0, 2, "OX")], [], misplaced=1)
 

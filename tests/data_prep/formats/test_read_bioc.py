@@ -31,7 +31,7 @@ DOCUMENT = """<document><id>7</id><infon key="journal">J</infon>
 <relation id="r2"><infon key="type">CID</infon><node refid="a" role=""/><node refid="c" role=""/></relation>
 </document>"""
 DOCUMENT_ENTITIES = (
-    Entity("a", "Chemical", 0, 10, concepts={"D000319"}),
+    Entity("a", "Chemical", 0, 10, identifier="D000319"),
     Entity("b", "Disease", 13, 19),
     Entity("A1", "Chemical", 25, 32),
 )

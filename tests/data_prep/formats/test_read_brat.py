@@ -50,12 +50,13 @@ def test_a_document_and_its_annotations(write, suffix):
         "cancer, ovarian and breast cancer.",
     ]
     assert found.entities == (
-        Entity("T1", "Chemical", 0, 7, concepts={"MESH:D001241"}),
+        Entity("T1", "Chemical", 0, 7, identifier="MESH:D001241"),
         Entity("T2", "Disease", 11, 19),
         Entity("T3", "Disease", 23, 34),  # only the end of a line is between its parts
     )
     assert found.relations == (Relation("R1", "treats", "T1", "T2"),)
     assert (report.discontinuous, report.without_entity, report.other_annotations) == (1, {"treats": 1}, 3)
+    assert found.taken_ids >= {"T4", "R2", "E1"}
     assert report.examples == [
         f"{path[:-4]}.ann, line 5: entity T4 'ovarian cancer' is in 2 parts; left out",
     ]
@@ -126,3 +127,4 @@ def test_what_is_written_is_read_back(write, tmp_path):
     assert again.text == found.text
     assert [(e.type, e.start, e.end) for e in again.entities] == [(e.type, e.start, e.end) for e in found.entities]
     assert again.relations == found.relations
+    assert [e.identifier for e in again.entities] == ["MESH:D001241", "", ""]

@@ -43,9 +43,9 @@ def test_texts_and_entities(read):
     assert first.text == "β-Thalassemia: a disease \nIron chelators help."
     assert (first.id, first.paragraphs, first.kinds) == ("1", ((0, 25), (26, 46)), ("title", "abstract"))
     assert first.entities == (
-        Entity("T1", "Disease", 0, 13, concepts={"MESH:D017086|OMIM:1", "MESH:D017086", "OMIM:1"}),
+        Entity("T1", "Disease", 0, 13, identifier="MESH:D017086|OMIM:1"),
         Entity("T2", "Chemical", 26, 40),
-        Entity("T3", "Chemical", 26, 30, concepts={"MESH:D007501"}),
+        Entity("T3", "Chemical", 26, 30, identifier="MESH:D007501"),
     )
     assert [first.text[e.start : e.end] for e in first.entities] == ["β-Thalassemia", "Iron chelators", "Iron"]
     assert second.text == "\nOnly an abstract."

@@ -3,6 +3,8 @@
 import dataclasses
 import io
 import json
+import pathlib
+import re
 import tracemalloc
 
 import pytest
@@ -10,7 +12,7 @@ from bioc import pubtator as bioc_pubtator
 from hypothesis import given, settings
 
 from data_prep.formats import table
-from data_prep.formats.document import Document, Entity, Relation
+from data_prep.formats.document import Document, Entity, Relation, unused_ids
 from data_prep.formats.placement import Report
 from data_prep.formats.pubtator import Origin
 from data_prep.tasks import ner
@@ -132,7 +134,7 @@ def test_pubtator_is_read_back(tmp_path):
         ("inhibitor", "T3", "T4"),
         ("target of", "T1", "T2"),
     ]
-    assert [e.concepts for e in document.entities][1:5] == [{"T2"}, {"T3"}, {"T4"}, set()]
+    assert [e.identifier for e in document.entities][1:5] == ["T2", "T3", "T4", ""]
     assert (empty.id, empty.text.strip(), empty.entities, report.misplaced) == ("0", "", (), 0)
 
 
@@ -300,3 +302,75 @@ def test_memory_does_not_grow_with_the_documents(output_format):
 def test_formats():
     assert table.OUTPUT_FORMATS == ("jsonl", "pubtator", "bioc_xml", "bioc_json", "brat", "conll", "html")
     assert len({table.FORMATS[name].extension for name in table.OUTPUT_FORMATS}) == len(table.OUTPUT_FORMATS)
+
+
+# Identifiers, and what a format has no place for
+
+GIVEN = dataclasses.replace(
+    ABSTRACT,
+    entities=tuple(
+        dataclasses.replace(entity, identifier=identifier)
+        for entity, identifier in zip(ABSTRACT.entities, ["D1", "672|673", "", "MESH:D2", "", ""], strict=True)
+    ),
+    concept_relations=(Relation("R9", "cause", "672", "D1"),),
+)
+
+
+@pytest.mark.parametrize("output_format", ["pubtator", "bioc_xml", "bioc_json", "brat"])
+def test_identifiers_are_read_back(output_format, tmp_path):
+    path = str(tmp_path / "out")
+    if output_format == "brat":
+        with table.open_writer(output_format, path, ()) as writer:
+            writer.write(GIVEN)
+        (path,) = table.list_inputs(path)
+    else:
+        pathlib.Path(path).write_text(written(output_format, GIVEN), encoding="utf-8")
+    (found,) = table.read_documents(path, output_format, pytest.fail)
+    expected = {(e.start, e.end, e.type): e.identifier for e in GIVEN.entities}
+    for entity in found.entities:
+        given = expected[entity.start, entity.end, entity.type]
+        assert entity.identifier == given or not given and re.fullmatch("T[0-9]+", entity.identifier)
+    concept_relations = {(r.type, r.first, r.second) for r in found.concept_relations}
+    assert (("cause", "672", "D1") in concept_relations) is (output_format != "brat")
+
+
+def test_jsonl_has_identifiers_and_relations_between_concepts():
+    found = json.loads(written("jsonl", GIVEN))
+    assert [entity.get("identifier") for entity in found["entities"]] == ["D1", "672|673", None, "MESH:D2", None, None]
+    assert found["concept_relations"] == [{"id": "R9", "type": "cause", "first": "672", "second": "D1"}]
+    assert "concept_relations" not in json.loads(written("jsonl", ABSTRACT))
+
+
+@pytest.mark.parametrize(
+    ("output_format", "message"),
+    [
+        ("conll", "conll has no place for what was given: 2 relations, 3 identifiers, 1 relations between concepts"),
+        ("html", "html has no place for what was given: 3 identifiers, 1 relations between concepts"),
+        ("jsonl", None),
+    ],
+)
+def test_what_a_format_has_no_place_for_is_counted(output_format, message, caplog):
+    document = dataclasses.replace(GIVEN, words=())
+    with table.open_writer(output_format, io.StringIO(), ["ncbi"]) as writer:
+        writer.write(document)
+    assert (message in caplog.text) if message else not caplog.text
+
+
+def test_a_found_entity_has_not_the_concept_of_one_that_was_left_out(tmp_path):
+    text = "5|t|Insulin in polycystic kidney disease.\n5|a|Nothing.\n"
+    row = "5\t2\t5\tINS\tGene\t3630\n"
+    (document,) = table.read_documents(read_file(tmp_path, text + row), "pubtator", pytest.fail)
+    assert document.entities == ()
+    new_id = next(unused_ids("T", document))
+    found = dataclasses.replace(document, entities=(Entity(new_id, "Disease", 11, 36, 0.9, "ncbi"),))
+    found_row = "5\t11\t36\tpolycystic kidney disease\tDisease\t-\n"
+    assert written("pubtator", found) == f"{text}{found_row}{row}\n"
+
+
+def test_ids_of_other_formats_are_no_concepts():
+    document = dataclasses.replace(
+        ABSTRACT,
+        entities=tuple(dataclasses.replace(e, id=str(n), identifier="") for n, e in enumerate(ABSTRACT.entities)),
+        relations=(Relation("R1", "cause", "2", "3"),),
+    )
+    assert written("pubtator", document).splitlines()[-2].split("\t")[1:] == ["cause", "entity_2", "entity_3"]
