@@ -33,6 +33,8 @@ import dataclasses
 import json
 import reprlib
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 TYPES = ("yesno", "factoid", "list", "summary")
 MAX_FACTOID_ANSWERS = 5  # by the rules of the challenge
@@ -64,7 +66,7 @@ class Measures:
     yesno_questions: int
     factoid_questions: int
     list_questions: int
-    warnings: tuple = ()
+    warnings: tuple[str, ...] = ()
 
 
 # Name in the table, field of Measures; in the evaluator's order.
@@ -85,7 +87,7 @@ MEASURES = (
 # Files
 
 
-def read_json(path):
+def read_json(path: str) -> Any:
     """Returns what a UTF-8 JSON file holds; raises DataError with the line where it is malformed."""
     with open(path, "rb") as file:
         content = file.read()
@@ -100,7 +102,7 @@ def read_json(path):
         raise DataError(f"{path}: nested too deeply; expected {EXPECTED}") from None
 
 
-def read_questions(path):
+def read_questions(path: str) -> dict[str, dict[str, Any]]:
     """Reads a golden file or a submission: `{"questions": [{"id": ..., "type": ..., "exact_answer": ...}, ...]}`.
 
     Returns:
@@ -163,7 +165,7 @@ def _label(source, identifier, answer):
 # Scores of a question
 
 
-def factoid_scores(golden, answers):
+def factoid_scores(golden: Sequence[Sequence[str]], answers: Sequence[str]) -> tuple[float, float, float]:
     """Scores the answers to a factoid question.
 
     Args:
@@ -187,7 +189,7 @@ def _use_up(entries, texts):
     return False
 
 
-def list_scores(golden, answers):
+def list_scores(golden: Sequence[Sequence[str]], answers: Sequence[str]) -> tuple[float, float, float]:
     """Scores the answers to a list question.
 
     Args:
@@ -220,9 +222,10 @@ def _mean(values):
     return total / len(values) if values else 0.0
 
 
-def _means(rows):
+def _means(rows) -> tuple[float, float, float]:
     """The means of the three columns of `rows`."""
-    return [_mean([row[column] for row in rows]) for column in range(3)]
+    first, second, third = (_mean([row[column] for row in rows]) for column in range(3))
+    return first, second, third
 
 
 def _yesno_measures(pairs):
@@ -280,7 +283,7 @@ def _find_warnings(golden, predictions, types, missing):
 
 def _score_questions(golden, predictions, types):
     """Scores of the questions by type; yes/no: `(golden label, submitted label)`; `types`: id -> type."""
-    scores = {name: [] for name in TYPES}
+    scores: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TYPES}
     for identifier, name in types.items():
         key, answer = golden[identifier].get("exact_answer"), predictions[identifier].get("exact_answer")
         if name == "summary":
@@ -288,7 +291,7 @@ def _score_questions(golden, predictions, types):
         if key is None:
             _refuse("golden file", identifier, "no exact_answer", f"one for a {name} question")
         if name == "yesno":
-            score = _label("golden file", identifier, key), _label("submission", identifier, answer)
+            score: tuple[Any, ...] = _label("golden file", identifier, key), _label("submission", identifier, answer)
         else:
             synonyms = _texts("golden file", identifier, key)
             answers = [texts[0] for texts in _texts("submission", identifier, answer)]
@@ -297,7 +300,7 @@ def _score_questions(golden, predictions, types):
     return scores
 
 
-def evaluate(golden, predictions):
+def evaluate(golden: Mapping[str, dict[str, Any]], predictions: Mapping[str, dict[str, Any]]) -> Measures:
     """Scores a submission.
 
     Args:
@@ -317,8 +320,8 @@ def evaluate(golden, predictions):
         raise DataError("no question of the submission is in the golden file; is it that of another batch?")
     scores = _score_questions(golden, predictions, types)
     accuracy, f1_yes, f1_no = _yesno_measures(scores["yesno"])
-    means = [*_means(scores["factoid"]), *_means(scores["list"])]
-    counts = [len(scores[name]) for name in ("yesno", "factoid", "list")]
+    means = (*_means(scores["factoid"]), *_means(scores["list"]))
+    counts = len(scores["yesno"]), len(scores["factoid"]), len(scores["list"])
     missing = [
         identifier
         for identifier, name in all_types.items()
@@ -328,7 +331,7 @@ def evaluate(golden, predictions):
     return Measures(accuracy, *means, (f1_yes + f1_no) / 2, f1_yes, f1_no, *counts, warnings)
 
 
-def format_report(measures):
+def format_report(measures: Measures) -> str:
     """The table, of the types that there are questions of, and the evaluator's line; each line ends with a newline."""
     lines = [f"{'measure':<25}{'value':<22}{'percent':>8}{'questions':>11}"]
     values = []
@@ -341,14 +344,14 @@ def format_report(measures):
     return "".join(line + "\n" for line in [*lines, " ".join(values)])
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="BioASQ's measures of exact answers (phase B).")
     parser.add_argument("--golden_path", required=True, help="golden file of BioASQ, such as 4B1_golden.json")
     parser.add_argument("--prediction_path", required=True, help="answers in BioASQ's form")
     return parser.parse_args()
 
 
-def main():
+def main() -> None:
     """Reads the command line and the files, prints the report."""
     arguments = parse_arguments()
     try:

@@ -13,6 +13,7 @@ import collections
 import dataclasses
 import re
 import sys
+from collections.abc import Iterable, Iterator
 
 BOUNDARY = b"-X-"
 OUTSIDE = ("O", "")
@@ -27,17 +28,17 @@ class Counts:
     correct: int = 0
 
     @property
-    def precision(self):
+    def precision(self) -> float:
         """Percentage of the predicted chunks that are right, 0 if there are none."""
         return 100 * self.correct / self.guessed if self.guessed else 0.0
 
     @property
-    def recall(self):
+    def recall(self) -> float:
         """Percentage of the gold chunks that were found, 0 if there are none."""
         return 100 * self.correct / self.gold if self.gold else 0.0
 
     @property
-    def f1(self):
+    def f1(self) -> float:
         """Harmonic mean of precision and recall, in percent."""
         precision, recall = self.precision, self.recall
         # In this order of operations: it decides the last digit.
@@ -50,10 +51,10 @@ class Scores(Counts):
 
     tokens: int = 0
     correct_tags: int = 0
-    types: dict = dataclasses.field(default_factory=dict)
+    types: dict[str, Counts] = dataclasses.field(default_factory=dict)
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> float:
         """Percentage of tokens whose tag and type are right, 0 if there are no tokens."""
         return 100 * self.correct_tags / self.tokens if self.tokens else 0.0
 
@@ -62,7 +63,7 @@ class FormatError(Exception):
     """Input that the evaluation refuses; the message is the original's."""
 
 
-def split_tag(tag):
+def split_tag(tag: str) -> tuple[str, str]:
     """`B-Disease` -> ("B", "Disease"); the type may hold hyphens; `0` is no type (false in Perl)."""
     chunk_tag, _, chunk_type = tag.partition("-")
     return chunk_tag, "" if chunk_type == "0" else chunk_type
@@ -74,7 +75,7 @@ _END_PAIRS = {tuple(pair) for pair in ("BB", "BO", "IB", "IO", "EE", "EI", "EO")
 _START_PAIRS = {tuple(pair) for pair in ("BB", "IB", "OB", "OI", "EE", "EI", "OE")}
 
 
-def ends_chunk(previous, current):
+def ends_chunk(previous: tuple[str, str], current: tuple[str, str]) -> bool:
     """Whether a chunk ends between two neighbouring (tag, type) pairs."""
     (previous_tag, previous_type), (tag, chunk_type) = previous, current
     if previous_tag in ("[", "]") or (previous_tag, tag) in _END_PAIRS:
@@ -82,7 +83,7 @@ def ends_chunk(previous, current):
     return previous_tag not in ("O", ".") and previous_type != chunk_type
 
 
-def starts_chunk(previous, current):
+def starts_chunk(previous: tuple[str, str], current: tuple[str, str]) -> bool:
     """Whether a chunk starts with the second of two neighbouring (tag, type) pairs."""
     (previous_tag, previous_type), (tag, chunk_type) = previous, current
     if tag in ("[", "]") or (previous_tag, tag) in _START_PAIRS:
@@ -90,7 +91,7 @@ def starts_chunk(previous, current):
     return tag not in ("O", ".") and previous_type != chunk_type
 
 
-def evaluate(rows):
+def evaluate(rows: Iterable[tuple[str, ...] | None]) -> Scores:
     """Counts chunks.
 
     Args:
@@ -100,7 +101,7 @@ def evaluate(rows):
       Scores.
     """
     scores = Scores()
-    types = collections.defaultdict(Counts)
+    types: collections.defaultdict[str, Counts] = collections.defaultdict(Counts)
     previous_gold = previous_guess = OUTSIDE
     matching = False  # inside a gold and a predicted chunk that began together and have agreed so far
     for row in rows:
@@ -148,7 +149,7 @@ def _pad(name, width):
     return " " * (width - len(_to_bytes(name)))
 
 
-def format_report(scores):
+def format_report(scores: Scores) -> str:
     """The report as text: the overall lines, then one line a type; each line ends with a newline."""
     lines = [
         f"processed {scores.tokens} tokens with {scores.gold} phrases; "
@@ -167,7 +168,7 @@ def format_report(scores):
     return "".join(line + "\n" for line in lines)
 
 
-def format_latex(scores):
+def format_latex(scores: Scores) -> str:
     """The rows of a LaTeX table: a head, one row a type, overall."""
 
     def cells(counts):
@@ -179,7 +180,7 @@ def format_latex(scores):
     return f"{text}\\hline\nOverall {cells(scores)}\\hline\n"
 
 
-def perl_split(delimiter, line):
+def perl_split(delimiter: re.Pattern[bytes], line: bytes) -> list[bytes]:
     """Splits as Perl's `split(/delimiter/, line)`.
 
     Unlike `re.split`: no field from an empty match where a field begins, and no empty fields at the end.
@@ -204,7 +205,9 @@ def perl_split(delimiter, line):
     return fields
 
 
-def read_rows(lines, delimiter, raw=False, outside_tag=b"O"):
+def read_rows(
+    lines: Iterable[bytes], delimiter: re.Pattern[bytes], raw: bool = False, outside_tag: bytes = b"O"
+) -> Iterator[tuple[str, ...] | None]:
     """Yields what `evaluate` takes.
 
     Args:
@@ -236,7 +239,7 @@ def read_rows(lines, delimiter, raw=False, outside_tag=b"O"):
         yield tuple(tag.decode("utf-8", "surrogateescape") for tag in tags)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Chunk precision, recall and F1 as conlleval.pl gives.")
     parser.add_argument("file", nargs="?", help="tagged text; standard input if left out")
     parser.add_argument("-l", dest="latex", action="store_true", help="print rows of a LaTeX table")
@@ -246,7 +249,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def main():
+def main() -> int:
     """Reads the command line and the input, prints the report."""
     arguments = parse_arguments()
     try:

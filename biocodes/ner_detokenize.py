@@ -20,6 +20,7 @@ import itertools
 import os
 import sys
 import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 
 OUTSIDE = "O"
 FIRST, LAST, UNKNOWN, CONTINUATION = "[CLS]", "[SEP]", "[UNK]", "##"
@@ -45,7 +46,7 @@ class DataError(Exception):
 class AlignmentError(DataError):
     """Pieces that are not those of the words; `word` and `piece` are the indices where that shows."""
 
-    def __init__(self, word, piece, message):
+    def __init__(self, word: int, piece: int, message: str) -> None:
         super().__init__(message)
         self.word = word
         self.piece = piece
@@ -56,8 +57,8 @@ class PredictedSentence:
     """The pieces between [CLS] and [SEP] and their labels; `line` is that of [CLS] in the token file."""
 
     line: int
-    pieces: list
-    labels: list
+    pieces: list[str]
+    labels: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +73,7 @@ class AlignedWord:
 # Files
 
 
-def read_lines(path):
+def read_lines(path: str) -> list[str]:
     """Returns the lines of a UTF-8 file. Only newlines end them: other Unicode separators may be words."""
     lines = []
     with open(path, "rb") as file:
@@ -85,7 +86,7 @@ def read_lines(path):
     return lines
 
 
-def read_sentences(path):
+def read_sentences(path: str) -> list[list[tuple[str, str]]]:
     """Reads a gold file: word, tab, label a line, and blank lines between sentences.
 
     A line without a tab is split at spaces. The word is the first column, the label the last; no other
@@ -97,7 +98,7 @@ def read_sentences(path):
     Raises:
       DataError: a line that is not word and label, no sentence at all, invalid UTF-8.
     """
-    sentences = [[]]
+    sentences: list[list[tuple[str, str]]] = [[]]
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip(" \t"):
             sentences.append([])
@@ -116,7 +117,7 @@ def read_sentences(path):
     return sentences
 
 
-def read_predictions(token_path, label_path):
+def read_predictions(token_path: str, label_path: str) -> list[PredictedSentence]:
     """Reads token_test.txt and label_test.txt: a piece and its label a line, [CLS] ... [SEP] a sentence.
 
     Returns:
@@ -140,7 +141,8 @@ def read_predictions(token_path, label_path):
         if token == FIRST:
             start = index
         elif token == LAST:
-            sentences.append(PredictedSentence(start + 1, tokens[start + 1 : index], labels[start + 1 : index]))
+            first = start + 1  # type: ignore[operator]  # not None: by the check above, a sentence is open
+            sentences.append(PredictedSentence(first, tokens[first:index], labels[first:index]))
             start = None
     if start is not None:
         raise DataError(f"{token_path}, line {start + 1}: sentence without {LAST} at its end")
@@ -149,7 +151,7 @@ def read_predictions(token_path, label_path):
     return sentences
 
 
-def write_lines(path, lines):
+def write_lines(path: str, lines: Iterable[str]) -> None:
     """Writes a file whole or not at all."""
     temporary = f"{path}.tmp{os.getpid()}"
     try:
@@ -179,7 +181,7 @@ def _is_punctuation(char):
     return char.isascii() and not char.isalnum() or unicodedata.category(char)[0] == "P"
 
 
-def basic_tokens(word, lower_case=False):
+def basic_tokens(word: str, lower_case: bool = False) -> list[str]:
     """The tokens of a word under BERT's basic tokenizer: each starts a piece without `##`.
 
     Args:
@@ -197,13 +199,13 @@ def basic_tokens(word, lower_case=False):
     return "".join(f" {char} " if _is_punctuation(char) else char for char in word).split()
 
 
-def join_pieces(pieces):
+def join_pieces(pieces: Iterable[str]) -> list[tuple[int, str]]:
     """Joins pieces into basic tokens: ["mg", "/", "k", "##g"] -> [(0, "mg"), (1, "/"), (2, "kg")].
 
     Returns:
       A list of `(index of the first piece, text)`.
     """
-    tokens = []
+    tokens: list[tuple[int, str]] = []
     for index, piece in enumerate(pieces):
         if piece.startswith(CONTINUATION) and tokens:
             start, text = tokens[-1]
@@ -213,7 +215,9 @@ def join_pieces(pieces):
     return tokens
 
 
-def align(words, pieces, labels, lower_case=False):
+def align(
+    words: Sequence[str], pieces: Sequence[str], labels: Sequence[str], lower_case: bool = False
+) -> list[AlignedWord]:
     """Gives each word the label of its first piece.
 
     Args:
@@ -229,7 +233,7 @@ def align(words, pieces, labels, lower_case=False):
       AlignmentError: the pieces are not those of the words.
     """
     found = join_pieces(pieces)
-    result = []
+    result: list[AlignedWord] = []
     position = 0  # in `found`
     for number, word in enumerate(words):
         expected = basic_tokens(word, lower_case)
@@ -262,7 +266,9 @@ def _align_all(sentences, predictions, lower_case):
     return result, None
 
 
-def align_file(sentences, predictions, token_path):
+def align_file(
+    sentences: Sequence[Sequence[tuple[str, str]]], predictions: Sequence[PredictedSentence], token_path: str
+) -> list[list[AlignedWord]]:
     """Aligns all sentences, as those of a cased tokenizer or else of an uncased one.
 
     Args:
@@ -293,7 +299,7 @@ def align_file(sentences, predictions, token_path):
 # Results
 
 
-def report_trimmed(words):
+def report_trimmed(words: Sequence[str]) -> None:
     """Says that a sentence lacks its last `words`, in the original's words."""
     print(
         "## The predicted sentence of BioBERT model looks like trimmed. (The Length of the tokenized input "
@@ -302,7 +308,9 @@ def report_trimmed(words):
     print(f"   -> Showing 10 words near skipped part : {' '.join(words[:10])}")
 
 
-def conll_lines(sentences, aligned):
+def conll_lines(
+    sentences: Sequence[Sequence[tuple[str, str]]], aligned: Sequence[Sequence[AlignedWord]]
+) -> Iterator[str]:
     """Yields the lines of NER_result_conll.txt."""
     labels = {label for sentence in sentences for _, label in sentence}
     labels.update(word.label for words in aligned for word in words)
@@ -318,7 +326,9 @@ def conll_lines(sentences, aligned):
         yield ""
 
 
-def debug_lines(sentences, aligned):
+def debug_lines(
+    sentences: Sequence[Sequence[tuple[str, str]]], aligned: Sequence[Sequence[AlignedWord]]
+) -> Iterator[str]:
     """Yields the lines of NER_result_sent-debug.txt: the words of the gold file, those made of pieces."""
     for sentence, predicted in zip(sentences, aligned, strict=True):
         gold_words = [word for word, _ in sentence]
@@ -328,7 +338,7 @@ def debug_lines(sentences, aligned):
         yield ""
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Labels of word pieces back to labels of words.")
     parser.add_argument("--token_test_path", required=True, help="token_test.txt that run_ner.py wrote")
     parser.add_argument("--label_test_path", required=True, help="label_test.txt that run_ner.py wrote")
@@ -338,7 +348,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def main():
+def main() -> None:
     """Reads the command line, writes the result."""
     arguments = parse_arguments()
     try:

@@ -15,6 +15,7 @@ not depend on which labels occur in the answers.
 import argparse
 import collections
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
@@ -39,7 +40,7 @@ class DataError(Exception):
 # Files
 
 
-def read_rows(path):
+def read_rows(path: str) -> Iterator[tuple[int, list[str]]]:
     """Yields `(line_number, columns)` of a tab-separated UTF-8 file, without its empty lines.
 
     Quotes are ordinary characters, and only newlines end a line.
@@ -57,7 +58,7 @@ def read_rows(path):
                 yield number, line.split("\t")
 
 
-def read_answers(path, labels):
+def read_answers(path: str, labels: Sequence[str]) -> list[str]:
     """Reads the labels of a test file with the header `index`, `sentence`, `label`.
 
     Args:
@@ -92,7 +93,7 @@ def read_answers(path, labels):
     return answers
 
 
-def read_predictions(path, labels):
+def read_predictions(path: str, labels: Sequence[str]) -> list[str]:
     """Reads class probabilities and takes the most probable label of each row (of equal ones the first).
 
     Args:
@@ -125,7 +126,7 @@ def read_predictions(path, labels):
     return predicted
 
 
-def check_counts(answers, predicted, answer_path, output_path):
+def check_counts(answers: Sequence[str], predicted: Sequence[str], answer_path: str, output_path: str) -> None:
     """Refuses a result of another test file, as far as the number of examples tells."""
     if len(answers) != len(predicted):
         raise DataError(
@@ -137,12 +138,14 @@ def check_counts(answers, predicted, answer_path, output_path):
 # Scores
 
 
-def usual_negative(labels):
+def usual_negative(labels: Sequence[str]) -> str | None:
     """The label that means no relation where nothing else is said: `false`, else `0`, else None."""
     return next((label for label in USUAL_NEGATIVES if label in labels), None)
 
 
-def scores(true, predicted, labels, negative):
+def scores(
+    true: Sequence[str], predicted: Sequence[str], labels: Sequence[str], negative: str | None
+) -> dict[str, float]:
     """The scores of a task.
 
     Args:
@@ -167,18 +170,18 @@ def scores(true, predicted, labels, negative):
     return {name: float(value) for name, value in results.items()}
 
 
-def format_scores(results):
+def format_scores(results: Mapping[str, float]) -> str:
     """The result of `scores` as the original prints it, a line a score, without a newline at the end."""
     return "\n".join(f"{name:11s} : {value:.2%}" for name, value in results.items())
 
 
-def format_report(true, predicted, labels, negative):
+def format_report(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str], negative: str | None) -> str:
     """The scores and, with more than two labels, a table of the classes; arguments as of `scores`."""
     report = format_scores(scores(true, predicted, labels, negative))
     return f"{report}\n\n{format_class_table(true, predicted, labels)}" if len(labels) > 2 else report
 
 
-def format_class_table(true, predicted, labels):
+def format_class_table(true: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> str:
     """A table of precision, recall, F1 and number of examples of each label; arguments as of `scores`."""
     columns = precision_recall_fscore_support(true, predicted, labels=labels, average=None, zero_division=0)[:3]
     counts = collections.Counter(true)
@@ -192,7 +195,7 @@ def format_class_table(true, predicted, labels):
 # Command line
 
 
-def choose_labels(task, labels, negative):
+def choose_labels(task: str | None, labels: str | None, negative: str | None) -> tuple[list[str], str | None]:
     """The labels and the negative label (or None) that the command line means.
 
     Args:
@@ -218,7 +221,7 @@ def choose_labels(task, labels, negative):
     return names, negative or usual_negative(names)
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Scores of relation extraction.")
     parser.add_argument("--output_path", required=True, help="test_results.tsv that run_re.py wrote")
     parser.add_argument("--answer_path", required=True, help="test.tsv with labels")
@@ -228,7 +231,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def main():
+def main() -> None:
     """Reads the command line and the files, prints the scores."""
     arguments = parse_arguments()
     try:

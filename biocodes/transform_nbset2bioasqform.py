@@ -31,6 +31,10 @@ import math
 import os
 import reprlib
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Snippet = list[tuple[str, float]]
 
 ID_LENGTH = 28  # 24 characters of the question, underscore, 3 of the snippet
 SNIPPET_SUFFIX = 4
@@ -58,7 +62,7 @@ class Answer:
 # Files
 
 
-def read_json(path):
+def read_json(path: str) -> Any:
     """Returns what a UTF-8 JSON file holds; raises DataError with the line where it is malformed."""
     with open(path, "rb") as file:
         content = file.read()
@@ -76,11 +80,11 @@ def read_json(path):
 def _is_answer(entry):
     if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
         return False
-    probability = entry.get("probability")
+    probability: Any = entry.get("probability")
     return type(probability) in (int, float) and -math.inf < probability < math.inf
 
 
-def read_nbest(path):
+def read_nbest(path: str) -> dict[str, list[Snippet]]:
     """Reads n-best answers and groups the snippets by question.
 
     Returns:
@@ -92,7 +96,7 @@ def read_nbest(path):
     document = read_json(path)
     if not isinstance(document, dict) or not document:
         raise DataError(f"{path}: no answers; expected an object of ids and their n-best answers")
-    questions = {}
+    questions: dict[str, list[Snippet]] = {}
     for identifier, entries in document.items():
         if len(identifier) != ID_LENGTH:
             raise DataError(
@@ -111,7 +115,7 @@ def read_nbest(path):
     return questions
 
 
-def write_json(documents):
+def write_json(documents: dict[str, Any]) -> None:
     """Writes files of JSON whole or not at all; `documents`: path -> what it is to hold."""
     temporary = {path: f"{path}.tmp{os.getpid()}" for path in documents}
     try:
@@ -131,7 +135,7 @@ def write_json(documents):
 # Answers
 
 
-def merge(snippets):
+def merge(snippets: Sequence[Snippet]) -> list[Answer]:
     """Merges the answers of a question's snippets.
 
     Args:
@@ -146,21 +150,21 @@ def merge(snippets):
         for text, probability in snippet
         if 0 < len(text) <= MAX_TEXT
     ]
-    merged = {}
+    merged: dict[str, Answer] = {}
     # The order decides which text is kept and the last digits of the sums; sorting is stable.
     for text, probability, _ in sorted(entries, key=lambda entry: -entry[1]):
         if text.lower() in merged:
             merged[text.lower()].probability += probability
         else:
             merged[text.lower()] = Answer(text, probability, 0)
-    first_snippets = {}
+    first_snippets: dict[str, int] = {}
     for text, _, index in entries:
         if first_snippets.setdefault(text.lower(), index) == index:
             merged[text.lower()].frequency += 1
     return sorted(merged.values(), key=lambda answer: -answer.probability)
 
 
-def average_yesno(identifier, snippets):
+def average_yesno(identifier: str, snippets: Sequence[Snippet]) -> list[Answer]:
     """Averages the probabilities of yes and no over the snippets of a question.
 
     Returns:
@@ -177,7 +181,7 @@ def average_yesno(identifier, snippets):
     return [dataclasses.replace(answer, probability=answer.probability / len(snippets)) for answer in answers]
 
 
-def choose(answers, question_type, threshold):
+def choose(answers: Sequence[Answer], question_type: str, threshold: float) -> str | list[list[str]]:
     """The `exact_answer` of a question.
 
     Args:
@@ -197,7 +201,9 @@ def choose(answers, question_type, threshold):
     return [[answer.text] for answer in chosen]
 
 
-def transform(questions, question_type="factoid", threshold=0.42):
+def transform(
+    questions: Mapping[str, Sequence[Snippet]], question_type: str = "factoid", threshold: float = 0.42
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Makes the two documents.
 
     Args:
@@ -223,7 +229,7 @@ def transform(questions, question_type="factoid", threshold=0.42):
     return {"questions": plain}, {"questions": with_probabilities}, empty
 
 
-def output_paths(output_path):
+def output_paths(output_path: str) -> tuple[str, str]:
     """The two files' names, for a directory or the name of the first; raises DataError if it is empty."""
     if not output_path:
         raise DataError("--output_path is empty; expected a directory or a file name")
@@ -233,7 +239,7 @@ def output_paths(output_path):
     return output_path, f"{output_path}_WithProb"
 
 
-def parse_arguments():
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="N-best answers to snippets into BioASQ's form.")
     parser.add_argument("--nbest_path", required=True, help="nbest_predictions.json that run_qa.py wrote")
     parser.add_argument("--output_path", required=True, help="directory or file for the answers")
@@ -244,7 +250,7 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def main():
+def main() -> None:
     """Reads the command line, writes the two files."""
     arguments = parse_arguments()
     try:

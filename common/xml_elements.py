@@ -67,7 +67,7 @@ def read_elements(path, tag, root_tag):
 def describe_error(error, log):
     """Returns line and message of an XMLSyntaxError; of several the exception has the last, the log the cause first."""
     line, message = (log[0].line, log[0].message) if len(log) else (error.lineno, error.msg)
-    return f"line {line or 1}: not well-formed XML: {fold(message)}"
+    return f"line {line or 1}: not well-formed XML: {fold(message)[:200]}"
 
 
 def entity_text(entity):

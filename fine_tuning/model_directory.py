@@ -15,6 +15,9 @@ import dataclasses
 import json
 import os
 import shutil
+from typing import Any
+
+import keras
 
 from common.errors import InputError
 from common.files import atomic_write
@@ -23,6 +26,7 @@ from data_prep.tasks import label_map
 from data_prep.text.tokenization import FullTokenizer
 from fine_tuning import tasks
 from fine_tuning.tasks import COMMON_SETTINGS, SCRIPTS, Task
+from fine_tuning.training import Options
 from modeling import checkpoint
 from modeling.config import BertConfig
 
@@ -39,10 +43,11 @@ class ModelDirectory:
     config: BertConfig
     tokenizer: FullTokenizer
     max_seq_length: int
-    labels: list | None  # in the order of the outputs; None: a span
-    settings: dict  # all of fine_tuning.json
+    # In the order of the outputs; None: a span, whose users do not ask for labels (hence Any).
+    labels: list[str] | Any
+    settings: dict[str, Any]  # all of fine_tuning.json
 
-    def load(self):
+    def load(self) -> keras.layers.Layer:
         """The model with its weights, a Keras layer of `modeling.heads`.
 
         Raises:
@@ -55,7 +60,7 @@ class ModelDirectory:
         return model
 
 
-def write(options, **settings):
+def write(options: Options, **settings: Any) -> None:
     """Writes what a model directory holds beside labels and weights.
 
     Args:
@@ -72,7 +77,7 @@ def write(options, **settings):
         json.dump({"task": options.task.name, **common, **settings}, file, indent=1)
 
 
-def read(path, task=None):
+def read(path: str, task: str | None = None) -> ModelDirectory:
     """Reads a `ModelDirectory`.
 
     Args:

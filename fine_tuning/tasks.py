@@ -10,13 +10,16 @@ Dimensions:
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from data_prep.records import records
 from data_prep.tasks import questions
 from modeling import hugging_face
+from modeling.config import BertConfig
 from modeling.heads import SequenceClassifier, SpanClassifier, TokenClassifier
 
 
@@ -27,13 +30,16 @@ class Task:
     name: str  # in fine_tuning.json
     script: str  # that trains it
     architecture: str  # the class of transformers with the same head
-    make_head: Callable  # (config, num_labels) to a Keras layer of `modeling.heads`, not built
+    # From config, num_labels to a layer of `modeling.heads`, not built.
+    make_head: Callable[[BertConfig, int], keras.layers.Layer]
     head_variables: tuple[str, ...]  # prefixes of those that a pre-trained checkpoint may lack
-    make_features: Callable  # (vocab_size, num_labels, max_seq_length) to the features of its records
-    decode: Callable  # the head's output, logits, to a dict of tensors [B, ...]
+    # From vocab_size, num_labels, max_seq_length to the features of its records.
+    make_features: Callable[[int, int, int], dict[str, records.Feature]]
+    decode: Callable[[Any], dict[str, tf.Tensor]]  # the head's output, logits, to tensors [B, ...]
     padding_counts: bool  # in the original's loss, which --pad_to_max_seq_length brings back
     max_seq_length: int  # wordpieces, the script's default
-    settings: dict  # what fine_tuning.json holds of it beside `COMMON_SETTINGS`, with defaults; None: may be null
+    # What fine_tuning.json holds of it beside `COMMON_SETTINGS`, with defaults; None: may be null.
+    settings: dict[str, Any]
 
 
 COMMON_SETTINGS = {"task": str, "do_lower_case": bool, "max_seq_length": int}  # types
@@ -110,7 +116,7 @@ TASKS = (NER, RE, QA, YES_NO)
 SCRIPTS = {task.name: task.script for task in TASKS}
 
 
-def find(settings):
+def find(settings: Mapping[str, Any]) -> Task | None:
     """The Task that fine_tuning.json's settings are of; None if there is none."""
     is_yes_no = settings.get("question_type") == questions.YES_NO_TYPE
     found = [task for task in TASKS if task.name == settings.get("task")]

@@ -8,8 +8,12 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from typing import Any
 
 import keras
+import numpy as np
+from absl.flags import FlagValues
 
 from common import files, inputs
 from common import flags as shared_flags
@@ -46,11 +50,11 @@ class Options:
     training: TrainingOptions  # but for its directory and the numbers of steps, which depend on the data
 
     @property
-    def seed(self):
+    def seed(self) -> int:
         return self.training.seed
 
 
-def read_options(values, task):
+def read_options(values: FlagValues, task: Task) -> Options:
     """The `Options` that the flags of the scripts say; raises InputError for flags that this program cannot do."""
     shared_flags.check_tpu_flags(values)
     padding_counts = task.padding_counts and values.pad_to_max_seq_length
@@ -76,7 +80,7 @@ def read_options(values, task):
     )
 
 
-def set_up(options, devices):
+def set_up(options: Options, devices: Iterable[Any]) -> tuple[BertConfig, FullTokenizer]:
     """Sets up the devices, checks the options against the model's files, makes the output directory, seeds.
 
     Args:
@@ -97,7 +101,7 @@ def set_up(options, devices):
     return config, tokenizer
 
 
-def new_model(task, config, num_labels, seed):
+def new_model(task: Task, config: BertConfig, num_labels: int, seed: int) -> keras.layers.Layer:
     """A built model of a task, with the same initial weights every time."""
     keras.utils.set_random_seed(seed)
     model = task.make_head(config, num_labels)
@@ -105,7 +109,9 @@ def new_model(task, config, num_labels, seed):
     return model
 
 
-def labels_of_checkpoint(output_dir, init_checkpoint, required=()):
+def labels_of_checkpoint(
+    output_dir: str, init_checkpoint: str | None, required: Iterable[str] = ()
+) -> list[str] | None:
     """The labels written beside the checkpoint that a run without training uses; None if there are none."""
     if checkpoint.newest(output_dir):
         return label_map.read(output_dir, required)
@@ -114,7 +120,7 @@ def labels_of_checkpoint(output_dir, init_checkpoint, required=()):
     return None
 
 
-def check_labels(labels, output_dir, init_checkpoint=None):
+def check_labels(labels: list[str], output_dir: str, init_checkpoint: str | None = None) -> None:
     """Refuses a model of other labels, or of these in another order.
 
     Args:
@@ -134,18 +140,26 @@ def check_labels(labels, output_dir, init_checkpoint=None):
         )
 
 
-def num_steps(num_examples, batch_size, num_epochs):
+def num_steps(num_examples: int, batch_size: int, num_epochs: float) -> int:
     """Training steps of so many passes over the data, the last batch left out where it is not full."""
     return int(num_examples / batch_size * num_epochs)
 
 
-def epoch_ends(num_examples, batch_size, num_epochs):
+def epoch_ends(num_examples: int, batch_size: int, num_epochs: float) -> dict[int, int]:
     """The steps at which epochs end, as a dict from step to epoch; an epoch that adds no full batch is left out."""
     ends = {num_steps(num_examples, batch_size, epoch): epoch for epoch in range(int(num_epochs), 0, -1)}
     return {step: epoch for step, epoch in sorted(ends.items()) if step}
 
 
-def fine_tune(model, loss_fn, data, num_examples, options, evaluate_at=(), evaluate=None):
+def fine_tune(
+    model: keras.layers.Layer,
+    loss_fn: Callable[..., tuple[Any, dict[str, Any]]],
+    data: records.RecordFile,
+    num_examples: int,
+    options: Options,
+    evaluate_at: Container[int] = (),
+    evaluate: Callable[[int], dict[str, float]] | None = None,
+) -> int:
     """Trains from the initial checkpoint, or resumes from the newest checkpoint in the output directory.
 
     Args:
@@ -166,7 +180,7 @@ def fine_tune(model, loss_fn, data, num_examples, options, evaluate_at=(), evalu
     batch_size = options.training.batch_size
     num_train_steps = num_steps(num_examples, batch_size, options.num_train_epochs)
     check_enough(data, num_examples, num_train_steps, batch_size)
-    loaded = ()
+    loaded: Sequence[str] = ()
     if options.init_checkpoint:
         left_out = () if goes_on_with_head(options.init_checkpoint, options.output_dir) else HEAD
         loaded, _, _ = checkpoint.load_weights(model, options.init_checkpoint, options.task.head_variables, left_out)
@@ -190,7 +204,7 @@ def fine_tune(model, loss_fn, data, num_examples, options, evaluate_at=(), evalu
     return global_step
 
 
-def check_enough(data, num_examples, num_train_steps, batch_size):
+def check_enough(data: records.RecordFile, num_examples: int, num_train_steps: int, batch_size: int) -> None:
     """Raises `InputError` if a `records.RecordFile` has nothing to train on, or not enough for a step."""
     if num_train_steps < 1 or not data.count:
         raise InputError(
@@ -199,7 +213,7 @@ def check_enough(data, num_examples, num_train_steps, batch_size):
         )
 
 
-def goes_on_with_head(init_checkpoint, output_dir):
+def goes_on_with_head(init_checkpoint: str, output_dir: str) -> bool:
     """Whether a training begins with the head of its initial checkpoint, if that has one.
 
     Not where one of the labels beside it is another than here or in another place, or was never learned.
@@ -213,7 +227,9 @@ def goes_on_with_head(init_checkpoint, output_dir):
     return before == now and bool(has_learned)
 
 
-def check_beginning(model, loaded, output_dir, init_checkpoint, seed):
+def check_beginning(
+    model: keras.layers.Layer, loaded: Iterable[str], output_dir: str, init_checkpoint: str | None, seed: int
+) -> None:
     """Records in the output directory what a training begins from; compares with the record where it is resumed.
 
     What counts are the weights of the initial checkpoint, not where it lies. A directory with checkpoints and without
@@ -253,7 +269,14 @@ def check_beginning(model, loaded, output_dir, init_checkpoint, seed):
             )
 
 
-def run_on_records(function, data, batch_size, title, pad_to=None, in_order=False):
+def run_on_records(
+    function: Callable[[dict[str, Any]], dict[str, Any]],
+    data: records.RecordFile,
+    batch_size: int,
+    title: str,
+    pad_to: int | None = None,
+    in_order: bool = False,
+) -> Iterator[dict[str, np.ndarray]]:
     """Applies a function to all records, in batches of similar length.
 
     Args:
@@ -273,4 +296,5 @@ def run_on_records(function, data, batch_size, title, pad_to=None, in_order=Fals
     def run(batch):
         return function(batch if pad_to else unpadding.add_positions(batch))
 
-    return run_batches(run, batches, title, math.ceil(data.count / batch_size))
+    num_batches = math.ceil(data.count / batch_size)  # type: ignore[operator]  # who wrote it has counted
+    return run_batches(run, batches, title, num_batches)

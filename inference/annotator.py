@@ -4,11 +4,12 @@ import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from absl import logging as absl_logging
 
 from common.errors import InputError
+from data_prep.formats.document import Document
 from data_prep.text import sentences
 from fine_tuning import model_directory
 from inference import ner, relations, sequences
@@ -18,12 +19,14 @@ from inference import ner, relations, sequences
 class Annotator:
     """The models that go over a text, in one pass."""
 
-    taggers: list  # of `ner.Tagger`
+    taggers: list[ner.Tagger]
     classifier: relations.Classifier | None
-    split_sentences: Callable  # as of `data_prep.text.sentences.load_sentence_splitter`
+    split_sentences: Callable[[str], list[tuple[int, int]]]  # as of `data_prep.text.sentences.load_sentence_splitter`
     batch_size: int
 
-    def annotate(self, documents, advance=lambda count: None):
+    def annotate(
+        self, documents: Iterable[Document], advance: Callable[[int], object] = lambda count: None
+    ) -> Iterator[Document]:
         """Yields the documents in their order, with words, entities and relations.
 
         Args:
@@ -39,7 +42,7 @@ class Annotator:
             yield from chunk
 
 
-def name_models(values):
+def name_models(values: Iterable[str]) -> dict[str, str]:
     """From `[NAME=]DIR` to a dict from name to directory; raises `InputError` for a missing or repeated name."""
     named = {}
     for value in values:
@@ -54,7 +57,7 @@ def name_models(values):
     return named
 
 
-def load_annotator(names, re_model, splitter, batch_size):
+def load_annotator(names: Mapping[str, str], re_model: str | None, splitter: str, batch_size: int) -> Annotator:
     """Reads all models' directories, then loads their weights.
 
     Args:
@@ -88,7 +91,7 @@ def _warn_of_types(taggers, classifier):
 
 
 @contextlib.contextmanager
-def quiet_loading():
+def quiet_loading() -> Iterator[None]:
     """Without a line of log for each variable."""
     before = absl_logging.get_verbosity()
     absl_logging.set_verbosity(absl_logging.WARNING)

@@ -13,15 +13,17 @@ Dimensions:
 import dataclasses
 import itertools
 import re
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from data_prep.text.tokenization import DELETE
+from data_prep.text.tokenization import DELETE, FullTokenizer
 from inference import sequences
 from modeling import checkpoint, heads
 from modeling.bert import BertModel
+from modeling.config import BertConfig
 
 TOKEN, WORD, SENTENCE = "token", "word", "sentence"
 POOLER = "pooler"
@@ -35,7 +37,10 @@ _WORDS = re.compile(r"[^\t\n\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f
 _MAX_WORD_CHARS = 100_000  # read of a word; more than that without a space is no text and would fill the memory
 _PAIR = re.compile(r"(.*) \|\|\| (.*)")
 _NO_SPAN = (0, 0)  # of [CLS] and [SEP]
-_REDUCTIONS = {"mean": lambda x: x.mean(axis=0), "max": lambda x: x.max(axis=0)}
+_REDUCTIONS: dict[str | None, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": lambda x: x.mean(axis=0),
+    "max": lambda x: x.max(axis=0),
+}
 _WINDOW_BYTES = 64 << 20  # of vectors that are held in memory, so that batches are of similar length
 
 
@@ -44,15 +49,15 @@ class Line:
     """A line in pieces. Spans count characters of the line, the end exclusive."""
 
     sequence: sequences.Sequence
-    tokens: list  # pieces, [CLS] and [SEP] included
-    token_spans: list
-    words: list  # what stands between white space; those without a piece, or cut off, are left out
-    word_spans: list
-    word_tokens: list  # for each word its first token and the one after its last
+    tokens: list[str]  # pieces, [CLS] and [SEP] included
+    token_spans: list[tuple[int, int]]
+    words: list[str]  # what stands between white space; those without a piece, or cut off, are left out
+    word_spans: list[tuple[int, int]]
+    word_tokens: list[tuple[int, int]]  # for each word its first token and the one after its last
     is_cut: bool  # pieces are left out at the end
 
 
-def encode_line(text, tokenizer, max_seq_length):
+def encode_line(text: str, tokenizer: FullTokenizer, max_seq_length: int) -> Line:
     """Makes a `Line` of at most `max_seq_length` pieces.
 
     Of two texts that do not fit, the longer one loses pieces until they do, the second if they are of one length.
@@ -80,7 +85,7 @@ def encode_line(text, tokenizer, max_seq_length):
     return Line(sequence, tokens, token_spans, words, word_spans, word_tokens, is_cut)
 
 
-def split_pair(text):
+def split_pair(text: str) -> list[tuple[int, int]]:
     """The span of a line's text, or of both texts in `first ||| second`, without white space around them."""
     start = len(text) - len(text.lstrip())
     stripped = text.strip()
@@ -119,7 +124,7 @@ class _Encoder(keras.layers.Layer):
         self.bert.build(None)
 
 
-def load_model(config, path, with_pooler):
+def load_model(config: BertConfig, path: str, with_pooler: bool) -> BertModel:
     """BERT with the weights of a checkpoint, whatever heads that has.
 
     Args:
@@ -156,7 +161,9 @@ class Extractor:
     with L * D values where they are concatenated.
     """
 
-    def __init__(self, bert, layers, combination, unit, pooling):
+    def __init__(
+        self, bert: BertModel, layers: list[int] | None, combination: str, unit: str, pooling: str | None
+    ) -> None:
         self.layers, self.unit, self.pooling = layers, unit, pooling
         self.layers_apart = layers is not None and combination == APART
         self.values_per_piece = bert.config.hidden_size * (len(layers) if layers else 1)
@@ -169,7 +176,9 @@ class Extractor:
 
         self.compiled = sequences.compile_function(compute)
 
-    def run(self, lines, batch_size, advance=lambda count: None):
+    def run(
+        self, lines: Iterable[Line], batch_size: int, advance: Callable[[int], object] = lambda count: None
+    ) -> Iterator[list[tuple[Line, np.ndarray]]]:
         """Computes vectors in batches of similar length, and hands them out in the order of the lines.
 
         Args:

@@ -2,9 +2,11 @@
 
 import dataclasses
 import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, cast
 
 from biocodes import conlleval
-from data_prep.formats.document import Entity, unused_ids
+from data_prep.formats.document import Document, Entity, unused_ids
 from data_prep.tasks import ner
 from data_prep.text import sentences
 from data_prep.text.tokenization import BasicTokenizer
@@ -20,10 +22,10 @@ class Tagger:
 
     name: str
     directory: ModelDirectory
-    compiled: object  # as of `sequences.load`: `labels` int32 [B, F], `confidences` float32 [B, F]
+    compiled: sequences.Compiled  # as of `sequences.load`: `labels` int32 [B, F], `confidences` float32 [B, F]
 
     @property
-    def types(self):
+    def types(self) -> set[str]:
         """What its entities can be: a set."""
         kinds = (conlleval.split_tag(label)[1] for label in self.directory.labels if label not in ner.REQUIRED_LABELS)
         return {kind or self.name for kind in kinds}
@@ -39,12 +41,17 @@ class Word:
     confidence: float  # the probability of its first piece's label
 
 
-def load_tagger(name, directory):
+def load_tagger(name: str, directory: ModelDirectory) -> Tagger:
     """Loads the model of a `ModelDirectory`."""
     return Tagger(name, directory, sequences.load(directory))
 
 
-def annotate(documents, taggers, batch_size, advance=lambda count: None):
+def annotate(
+    documents: Sequence[Document],
+    taggers: Iterable[Tagger],
+    batch_size: int,
+    advance: Callable[[int], object] = lambda count: None,
+) -> list[Document]:
     """Finds entities.
 
     Args:
@@ -63,7 +70,7 @@ def annotate(documents, taggers, batch_size, advance=lambda count: None):
     ]
 
 
-def find_words(document, split_sentences):
+def find_words(document: Document, split_sentences: Callable[[str], list[tuple[int, int]]]) -> Document:
     """The document with its sentences and their words, what stands between white space and punctuation.
 
     These are the words of the basic tokenizer without lower-casing, whatever the model. A document that comes with
@@ -95,14 +102,23 @@ def _stretches(text, start, end):
     yield start, end
 
 
-def tag(documents, tagger, batch_size, advance=lambda count: None):
+def tag(
+    documents: Sequence[Document],
+    tagger: Tagger,
+    batch_size: int,
+    advance: Callable[[int], object] = lambda count: None,
+) -> list[list[Entity]]:
     """For each document a list of the entities that one model finds; their ids are still empty."""
-    texts = [[document.text[slice(*span)] for span in words] for document in documents for words in document.words]
+    texts = [
+        [document.text[slice(*span)] for span in words]
+        for document in documents
+        for words in cast(tuple, document.words)
+    ]
     labelled = iter(_label_words(texts, tagger, batch_size, advance))
     return [
         [
             Entity("", kind or tagger.name, start, end, confidence, tagger.name)
-            for spans in document.words
+            for spans in cast(tuple, document.words)
             for kind, start, end, confidence in find_entities(join_words(spans, *next(labelled)))
         ]
         for document in documents
@@ -140,7 +156,7 @@ def _encode(tokens, directory):
     return sequences.Sequence(directory.tokenizer.convert_tokens_to_ids([ner.CLS, *tokens, ner.SEP]))
 
 
-def join_words(spans, labels, confidences):
+def join_words(spans: Iterable[tuple[int, int]], labels: Iterable[str], confidences: Iterable[float]) -> list[Word]:
     """Makes words of the labels that their first pieces have.
 
     Data sets differ in what a word is: `IL-2` is one, or three. Where a model says of a word that touches the one
@@ -164,13 +180,14 @@ def join_words(spans, labels, confidences):
     return words
 
 
-def find_entities(words):
+def find_entities(words: Iterable[Word]) -> Iterator[tuple[str, int, int, float]]:
     """Yields the type ("" for labels without), start, end and confidence of each entity of a sentence.
 
     An entity is what the CoNLL evaluation takes for one: I after O or after another type begins it as well. Its
     confidence is the mean of its words'.
     """
-    inside, previous = [], ("O", "")
+    inside: list[Any] = []  # of `Word`
+    previous = ("O", "")
     for word in [*words, None]:
         current = conlleval.split_tag(word.label if word else ner.OUTSIDE)
         if inside and conlleval.ends_chunk(previous, current):
@@ -184,6 +201,6 @@ def find_entities(words):
 def _with_entities(document, found):
     """The document with further entities, in the order of the text and with ids that it does not have yet."""
     found.sort(key=lambda entity: (entity.start, -entity.end))
-    ids = unused_ids("T", document.entities)
+    ids = unused_ids("T", document)
     named = (dataclasses.replace(entity, id=next(ids)) for entity in found)
     return dataclasses.replace(document, entities=(*document.entities, *named))

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TextIO
 
 from common.errors import InputError
 from common.files import atomic_write, make_directory
@@ -17,7 +19,7 @@ STANDARD = "-"  # standard output
 DONE_FILE = "done.jsonl"  # of a directory: what was asked for, then a line for each input that is done
 
 
-def standard_output():
+def standard_output() -> TextIO:
     """Standard output, in UTF-8 whatever the locale, and with line ends as they are written.
 
     Raises:
@@ -25,12 +27,13 @@ def standard_output():
     """
     if sys.stdout is None:
         raise InputError("standard output: closed; expected it open, --output_file or --output_dir")
-    sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+    # What it is by default, a TextIOWrapper, can be configured.
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     return sys.stdout
 
 
 @contextlib.contextmanager
-def one_file(path, output_format, models):
+def one_file(path: str, output_format: str, models: Sequence[str]) -> Iterator[Any]:
     """Opens a writer for the documents of all inputs.
 
     Args:
@@ -79,12 +82,12 @@ class Directory:
 
     path: str
     output_format: str
-    models: list
+    models: list[str]
     root: str | None  # the directory that all inputs are in; None: an output is called by its input's last name
 
-    def check_names(self, paths):
+    def check_names(self, paths: Iterable[str]) -> None:
         """Raises `InputError` if two inputs would have the same output, or one that of the list of what is done."""
-        inputs = {}
+        inputs: dict[str, str] = {}
         for path in paths:
             name = self.name(path)
             if name in inputs:
@@ -96,7 +99,7 @@ class Directory:
             if f"{name}{table.FORMATS[self.output_format].extension}" == DONE_FILE:
                 raise InputError(f"{path}: its output would be {DONE_FILE}, which is taken; expected another name")
 
-    def begin(self, settings):
+    def begin(self, settings: dict[str, str]) -> None:
         """Makes the directory.
 
         Args:
@@ -117,7 +120,7 @@ class Directory:
                 f"{settings[other[0]]}); expected the same, or another --output_dir"
             )
 
-    def done(self):
+    def done(self) -> set[str]:
         """Names of the inputs that are done."""
         return {line["input"] for line in self._lines()[1:]}
 
@@ -134,14 +137,14 @@ class Directory:
             raise InputError(f"{path}: empty; expected the settings of a run")
         return lines
 
-    def name(self, path):
+    def name(self, path: str) -> str:
         """What an input is called here."""
         if path == STANDARD:
             return "standard_input"
         return os.path.relpath(path, self.root) if self.root else os.path.basename(path)
 
     @contextlib.contextmanager
-    def open(self, path):
+    def open(self, path: str) -> Iterator[Any]:
         """Opens a writer for the documents of an input; what it writes appears when all of them are written."""
         target = os.path.join(self.path, self.name(path)) + table.FORMATS[self.output_format].extension
         make_directory(os.path.dirname(target))
@@ -150,7 +153,7 @@ class Directory:
         with _open(target, self.output_format, self.models) as writer:
             yield writer
 
-    def finish(self, path):
+    def finish(self, path: str) -> None:
         """Notes that an input is done."""
         with open(os.path.join(self.path, DONE_FILE), "a", encoding="utf-8") as file:
             file.write(json.dumps({"input": self.name(path)}) + "\n")

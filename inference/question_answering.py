@@ -13,10 +13,13 @@ import bisect
 import dataclasses
 import json
 import logging
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from common.errors import InputError
 from data_prep.formats.document import Document
 from data_prep.tasks import answers, questions
+from data_prep.text.tokenization import FullTokenizer
 from fine_tuning.model_directory import ModelDirectory
 from inference import sequences
 
@@ -31,7 +34,7 @@ class Reader:
 
     directory: ModelDirectory
     # As of `sequences.load`: float32 `start` and `end` [B, F], or `probabilities` [B, L] of yes and no.
-    compiled: object
+    compiled: sequences.Compiled
     options: answers.Options
 
 
@@ -58,7 +61,7 @@ class Passage:
     """A document or a stretch of a long one; `starts` are the places of the example's words in its text."""
 
     document: Document
-    starts: list
+    starts: list[int]
     example: questions.Example
 
 
@@ -70,7 +73,7 @@ class Found:
     answer: Answer
 
 
-def load_reader(directory, options=None):
+def load_reader(directory: ModelDirectory, options: answers.Options | None = None) -> Reader:
     """Loads the model of a `ModelDirectory`.
 
     Args:
@@ -82,7 +85,13 @@ def load_reader(directory, options=None):
     return Reader(directory, sequences.load(directory), options)
 
 
-def answer(question, documents, reader, batch_size, advance=lambda count: None):
+def answer(
+    question: str,
+    documents: Iterable[Document],
+    reader: Reader,
+    batch_size: int,
+    advance: Callable[[int], object] = lambda count: None,
+) -> list[Answer]:
     """Answers a question from documents, which may be any number: only the best answers are kept.
 
     Equal texts are one answer, in the place where it scores highest. By the type of questions that the model was
@@ -116,12 +125,12 @@ def answer(question, documents, reader, batch_size, advance=lambda count: None):
     return _answer_factoid(scored, reader)
 
 
-def best_of(found, reader, count):
+def best_of(found: list[Answer], reader: Reader, count: int) -> list[Answer]:
     """The first `count` answers; to a list question all."""
     return found if reader.directory.settings["question_type"] == "list" else found[:count]
 
 
-def json_line(question, found):
+def json_line(question: str, found: Iterable[Answer]) -> str:
     """A question and its answers as a line of JSON, without the end of the line; what an answer lacks is left out."""
     return json.dumps({"question": question, "answers": [_as_dict(one) for one in found]}, ensure_ascii=False)
 
@@ -177,7 +186,8 @@ def _size(passage):
 
 def _passages(document, question):
     """Yields a document as `Passage`s, one unless it is very long."""
-    starts, words = [], []
+    starts: list[int] = []
+    words: list[str] = []
     for start, word in _words(document):
         if starts and start + len(word) - starts[0] > LONGEST_PASSAGE:
             yield Passage(document, starts, questions.Example(document.id, question, words))
@@ -206,7 +216,9 @@ def _sequences(encoding, tokenizer):
 
 
 def _answer_factoid(scored, reader):
-    options, found, null = reader.options, {}, None
+    options = reader.options
+    found: dict[str, Found] = {}
+    null: Any = None  # then an `answers.Candidate`
     for passage, encoding, rows in scored:
         logits = _logits(encoding, rows)
         found = _merge(found, _find(passage, encoding, logits, reader), options.n_best_size)
@@ -227,7 +239,9 @@ def _answer_factoid(scored, reader):
 
 
 def _answer_list(scored, reader):
-    options, best, over = reader.options, {}, {}
+    options = reader.options
+    best: dict[str, Found] = {}
+    over: dict[str, Found] = {}
     for passage, encoding, rows in scored:
         found = _find(passage, encoding, _logits(encoding, rows), reader)
         if not found:
@@ -244,7 +258,8 @@ def _answer_list(scored, reader):
 
 
 def _answer_yes_or_no(scored, labels):
-    count, totals = 0, 0.0  # then float32 [L]
+    count = 0
+    totals: Any = 0.0  # then float32 [L]
     for _, _, rows in scored:
         totals = totals + sum(row["probabilities"] for row in rows) / len(rows)
         count += 1
@@ -297,7 +312,13 @@ def _make_answer(passage, candidate, span):
     )
 
 
-def locate(text, candidate, passage, encoding, tokenizer):
+def locate(
+    text: str,
+    candidate: answers.Candidate,
+    passage: Passage,
+    encoding: questions.Encoding,
+    tokenizer: FullTokenizer,
+) -> tuple[int, int]:
     """Where an answer is in its document.
 
     The place is that of its pieces. Where the original takes more or other text than these (see

@@ -4,11 +4,13 @@ import bisect
 import dataclasses
 import itertools
 import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 
 from common.errors import InputError
-from data_prep.formats.document import Entity, Relation, unused_ids
+from data_prep.formats.document import Document, Entity, Relation, unused_ids
 from data_prep.tasks import relations
 from data_prep.tasks.relations import anonymize
 from data_prep.text.sentences import join_across
@@ -24,7 +26,7 @@ class Classifier:
     """A model of relations."""
 
     directory: ModelDirectory
-    compiled: object  # as of `sequences.load`: `probabilities` float32 [B, L]
+    compiled: sequences.Compiled  # as of `sequences.load`: `probabilities` float32 [B, L]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Pair:
     sentence: str
 
 
-def load_classifier(directory):
+def load_classifier(directory: ModelDirectory) -> Classifier:
     """Loads the model of a `ModelDirectory`.
 
     Raises:
@@ -56,7 +58,12 @@ def _is_pair(markers):
     return is_text and len(markers) == 2 and all(map(relations.MARKER.fullmatch, markers))
 
 
-def relate(documents, classifier, batch_size, advance=lambda count: None):
+def relate(
+    documents: Sequence[Document],
+    classifier: Classifier,
+    batch_size: int,
+    advance: Callable[[int], object] = lambda count: None,
+) -> list[Document]:
     """Finds relations between the entities of each sentence, given or found.
 
     A pair that the model gives its negative label (`false`, `0`) is no relation.
@@ -73,7 +80,8 @@ def relate(documents, classifier, batch_size, advance=lambda count: None):
     directory = classifier.directory
     negative = directory.settings.get("negative_label")
     pairs = ((i, pair) for i, document in enumerate(documents) for pair in find_pairs(document, directory.settings))
-    found = [[] for _ in documents]  # of each document (pair, label, probability)
+    # Of each document (pair, label, probability).
+    found: list[list[tuple[Pair, str, float]]] = [[] for _ in documents]
     while group := list(itertools.islice(pairs, batch_size * GROUPED_BATCHES)):
         encoded = [encode(pair.sentence, directory) for _, pair in group]
         rows = sequences.run(classifier.compiled, encoded, batch_size, advance)
@@ -85,12 +93,12 @@ def relate(documents, classifier, batch_size, advance=lambda count: None):
 
 
 def _with_relations(document, found):
-    ids = unused_ids("R", document.relations)
+    ids = unused_ids("R", document)
     named = (Relation(next(ids), label, pair.first.id, pair.second.id, p) for pair, label, p in found)
     return dataclasses.replace(document, relations=(*document.relations, *named))
 
 
-def find_pairs(document, settings):
+def find_pairs(document: Document, settings: Mapping[str, Any]) -> Iterator[Pair]:
     """Yields each `Pair` of a document's entities that share a sentence and are of types that the model knows.
 
     A type `Disease` is what `@DISEASE$` stands for. Entities that overlap make no pair; a mention that several models
@@ -100,13 +108,14 @@ def find_pairs(document, settings):
       document: `Document` with words.
       settings: of the model, see `data_prep.tasks.relations.TextDescription`.
     """
-    markers, entities = _markers(settings), {}  # entities by type and span
+    markers = _markers(settings)
+    by_type_and_span: dict[tuple[str | None, int, int], Entity] = {}
     for entity in document.entities:
         kind = markers.get(_as_marker(entity.type))
-        entities.setdefault((kind, entity.start, entity.end), dataclasses.replace(entity, type=kind or ""))
-    entities = sorted(entities.values(), key=lambda entity: (entity.start, entity.end))
+        by_type_and_span.setdefault((kind, entity.start, entity.end), dataclasses.replace(entity, type=kind or ""))
+    entities = sorted(by_type_and_span.values(), key=lambda entity: (entity.start, entity.end))
     wanted = [tuple(marker[1:-1] for marker in pair) for pair in settings["entity_pairs"]]
-    spans = [(words[0][0], words[-1][1]) for words in document.words]
+    spans = [(words[0][0], words[-1][1]) for words in cast(tuple, document.words)]
     starts = [entity.start for entity in entities]
     for start, end in join_across(spans, [(entity.start, entity.end) for entity in entities]):
         inside = entities[bisect.bisect_left(starts, start) : bisect.bisect_left(starts, end)]
@@ -120,7 +129,7 @@ def find_pairs(document, settings):
             yield Pair(first, second, relations.lower_case(sentence) if settings["lower_case"] else sentence)
 
 
-def can_relate(types, settings):
+def can_relate(types: Iterable[str], settings: Mapping[str, Any]) -> bool:
     """Whether a model, by its settings, makes a pair of entities of some of these types."""
     markers = _markers(settings)
     known = {markers.get(_as_marker(name)) for name in types}
@@ -155,7 +164,7 @@ def _near(entities):
                 yield first, second
 
 
-def encode(sentence, directory):
+def encode(sentence: str, directory: ModelDirectory) -> sequences.Sequence:
     """The `Sequence` of an anonymized sentence, cut so that its entities stay, as in training."""
     pieces, *_ = relations.split_sentence(sentence, directory.tokenizer, directory.max_seq_length - 2)
     return sequences.Sequence(directory.tokenizer.convert_tokens_to_ids(["[CLS]", *pieces, "[SEP]"]))

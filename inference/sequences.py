@@ -1,26 +1,34 @@
 """Runs a model on sequences of any lengths, in batches of similar length."""
 
 import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
+from fine_tuning.model_directory import ModelDirectory
 from modeling import unpadding
 
 CHUNK_CHARACTERS = 200_000  # of text that is taken together, so that batches are of similar length
 # Int32 [B, F]; the sizes are left open, so that a function is traced once and not once a length.
 SIGNATURE = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "input_mask", "segment_ids")}
 
+Compiled = Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]  # as of `compile_function`
+_Item = TypeVar("_Item")
+
 
 @dataclasses.dataclass(frozen=True)
 class Sequence:
     """Indices into the vocabulary; those from `second` on are of the second segment (None: there is none)."""
 
-    ids: list
+    ids: list[int]
     second: int | None = None
 
 
-def in_chunks(items, size, enough, at_least=1):
+def in_chunks(
+    items: Iterable[_Item], size: Callable[[_Item], int], enough: int, at_least: int = 1
+) -> Iterator[list[_Item]]:
     """Yields lists of consecutive items, each as short as it may be.
 
     Args:
@@ -29,7 +37,8 @@ def in_chunks(items, size, enough, at_least=1):
       enough: the size of a list, all but the last, at least.
       at_least: the number of its items, likewise.
     """
-    chunk, total = [], 0
+    chunk: list[_Item] = []
+    total = 0
     for item in items:
         chunk.append(item)
         total += size(item)
@@ -40,7 +49,7 @@ def in_chunks(items, size, enough, at_least=1):
         yield chunk
 
 
-def compile_function(function):
+def compile_function(function: Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]) -> Compiled:
     """Makes a function of a batch (a dict of int32 [B, F]), which returns a dict of tensors [B, ...], fit for `run`.
 
     The function gets the batch with `unpadding.POSITIONS` beside.
@@ -48,13 +57,18 @@ def compile_function(function):
     return tf.function(lambda features: function(unpadding.add_positions(features)), input_signature=[SIGNATURE])
 
 
-def load(directory):
+def load(directory: ModelDirectory) -> Compiled:
     """Loads the model of a `ModelDirectory`: a function as of `compile_function`, of what its task decodes."""
     model = directory.load()
     return compile_function(lambda features: directory.task.decode(model(features)))
 
 
-def run(compiled, sequences, batch_size, advance=lambda count: None):
+def run(
+    compiled: Compiled,
+    sequences: list[Sequence],
+    batch_size: int,
+    advance: Callable[[int], object] = lambda count: None,
+) -> list[dict[str, np.ndarray]]:
     """Applies a function to all sequences.
 
     Args:
@@ -66,7 +80,7 @@ def run(compiled, sequences, batch_size, advance=lambda count: None):
     Returns:
       A list: for each sequence a dict from name to its row, a NumPy array, padding included.
     """
-    results = [None] * len(sequences)
+    results: list[Any] = [None] * len(sequences)
     # Long ones first: what does not fit into memory fails at once.
     order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i].ids))
     for begin in range(0, len(order), batch_size):

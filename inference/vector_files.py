@@ -34,12 +34,14 @@ import os
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterable
+from typing import Any
 
 import h5py
 import numpy as np
 
 from common.files import atomic_write
-from inference.features import SENTENCE, TOKEN, WORD
+from inference.features import SENTENCE, TOKEN, WORD, Extractor, Line
 
 JSONL, NPZ, HDF5 = "jsonl", "npz", "hdf5"
 FORMATS = (JSONL, NPZ, HDF5)
@@ -49,12 +51,14 @@ _HDF5_CHUNK_BYTES = 1 << 18
 _BLOCK = 10_000  # texts that are converted at once
 
 
-def format_of(path):
+def format_of(path: str) -> str:
     """The format that a file's name stands for."""
     return _EXTENSIONS.get(os.path.splitext(path)[1].lower(), JSONL)
 
 
-def write(path, output_format, windows, extractor):
+def write(
+    path: str, output_format: str, windows: Iterable[list[tuple[Line, np.ndarray]]], extractor: Extractor
+) -> None:
     """Writes a file of vectors, whole or not at all; it is not held in memory.
 
     Args:
@@ -80,11 +84,11 @@ def _write_jsonl(path, windows, extractor):
             if unit == SENTENCE:
                 content = values[0]
             elif unit == WORD:
-                units = zip(line.words, line.word_spans, values, strict=True)
-                content = {"features": [{"word": word, "span": span, **value} for word, span, value in units]}
+                words = zip(line.words, line.word_spans, values, strict=True)
+                content = {"features": [{"word": word, "span": span, **value} for word, span, value in words]}
             else:
-                units = zip(line.tokens, values, strict=True)
-                content = {"features": [{"token": token, **value} for token, value in units]}
+                tokens = zip(line.tokens, values, strict=True)
+                content = {"features": [{"token": token, **value} for token, value in tokens]}
             file.write(json.dumps({"linex_index": index, **content}) + "\n")
 
 
@@ -106,7 +110,7 @@ def _blocks(windows, unit):
     total = 0
     for number, window in enumerate(windows):
         vectors = [vectors for _, vectors in window]
-        block = {"vectors": np.concatenate(vectors)}
+        block: dict[str, Any] = {"vectors": np.concatenate(vectors)}
         if unit != SENTENCE:
             offsets = total + np.cumsum([0, *map(len, vectors)])
             block["offsets"] = offsets[min(number, 1) :]  # each begins where the one before ended

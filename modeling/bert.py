@@ -15,34 +15,40 @@ Dimensions in shape comments:
 import functools
 import math
 import zlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from modeling.unpadding import token_layout
+from modeling.config import BertConfig
+from modeling.unpadding import PaddedLayout, UnpaddedLayout, token_layout
+
+Activation = Callable[[tf.Tensor], tf.Tensor]
+Shape = Sequence[int | None]
 
 LAYER_NORM_EPSILON = 1e-12
 _PHILOX = 1  # the generator of random numbers (Salmon et al. 2011), by its number in TensorFlow's operations
 
 
-def initializer(stddev):
+def initializer(stddev: float) -> keras.initializers.Initializer:
     """The truncated normal initializer of all kernels and embeddings. A new one for each variable."""
     if stddev == 0:
         return keras.initializers.Zeros()  # the same, without drawing numbers
     return keras.initializers.TruncatedNormal(stddev=stddev)
 
 
-def dense(units, config, name, activation=None):
+def dense(units: int, config: BertConfig, name: str, activation: Activation | None = None) -> keras.layers.Dense:
     return keras.layers.Dense(
         units, activation=activation, kernel_initializer=initializer(config.initializer_range), name=name
     )
 
 
-def layer_norm():
+def layer_norm() -> keras.layers.LayerNormalization:
     return keras.layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name="LayerNorm")
 
 
-def activation_function(name):
+def activation_function(name: str) -> Activation | None:
     """Maps `hidden_act` to a function; `gelu` is the exact x * Phi(x) (Hendrycks and Gimpel 2016)."""
     return {
         "gelu": lambda x: tf.nn.gelu(x, approximate=False),
@@ -58,11 +64,11 @@ class Dropout(keras.layers.Layer):
     A run that resumes at step n then draws what the unbroken run drew, with no state to save.
     """
 
-    def __init__(self, rate, name="dropout"):
+    def __init__(self, rate: float, name: str = "dropout") -> None:
         super().__init__(name=name)
         self.rate = rate
 
-    def call(self, inputs, dropout_seed=None):
+    def call(self, inputs: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """Drops entries of `inputs` (any shape).
 
         Args:
@@ -85,7 +91,7 @@ class Dropout(keras.layers.Layer):
         return tf.custom_gradient(lambda x: (mask(x), mask))(inputs)
 
 
-def another_seed(seed, number):
+def another_seed(seed: tf.Tensor, number: int) -> tf.Tensor:
     """Of a seed, int32 [2], a different one for each number below 2^32."""
     return tf.bitwise.bitwise_xor(seed, tf.constant([number - 2**31, 0], tf.int32))
 
@@ -93,13 +99,13 @@ def another_seed(seed, number):
 class Embeddings(keras.layers.Layer):
     """Sum of word, segment and position embeddings, normalized."""
 
-    def __init__(self, config, name="embeddings"):
+    def __init__(self, config: BertConfig, name: str = "embeddings") -> None:
         super().__init__(name=name)
         self.config = config
         self.layer_norm = layer_norm()
         self.dropout = Dropout(config.hidden_dropout_prob)
 
-    def build(self, _):
+    def build(self, _) -> None:
         config = self.config
 
         def table(name, rows, **options):
@@ -115,7 +121,13 @@ class Embeddings(keras.layers.Layer):
         self.position_embeddings = table("position_embeddings", config.max_position_embeddings)
         self.layer_norm.build([None, config.hidden_size])
 
-    def call(self, input_ids, segment_ids, position_ids, dropout_seed=None):
+    def call(
+        self,
+        input_ids: tf.Tensor,
+        segment_ids: tf.Tensor,
+        position_ids: tf.Tensor,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Token ids, segment ids and positions in the sequence, each [T], to [T, D]."""
         # Cast only behind the lookup, so that the gradients of a frequent word are added up in float32.
         words = tf.cast(tf.gather(self.word_embeddings.value, input_ids), self.compute_dtype)
@@ -129,7 +141,7 @@ class Embeddings(keras.layers.Layer):
 class SelfAttention(keras.layers.Layer):
     """Multi-head scaled dot-product attention (Vaswani et al. 2017, equation 1)."""
 
-    def __init__(self, config, name="self"):
+    def __init__(self, config: BertConfig, name: str = "self") -> None:
         super().__init__(name=name)
         self.head_size = config.hidden_size // config.num_attention_heads
         self.query, self.key, self.value = (
@@ -137,15 +149,19 @@ class SelfAttention(keras.layers.Layer):
         )
         self.dropout = Dropout(config.attention_probs_dropout_prob)
 
-    def build(self, shape):
+    def build(self, shape: Shape) -> None:
         for layer in (self.query, self.key, self.value):
             layer.build(shape)
 
-    def call(self, inputs, layout, dropout_seed=None):
+    def call(
+        self, inputs: tf.Tensor, layout: PaddedLayout | UnpaddedLayout, dropout_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """[T, D] and their layout (`unpadding.token_layout`) to [T, D]."""
         query = self.query(inputs) * (1.0 / math.sqrt(self.head_size))  # here, where it is less than at the scores
         projected = [layout.split_heads(x) for x in (query, self.key(inputs), self.value(inputs))]
-        blocks = zip(*projected, layout.adders, strict=True)
+        blocks: Iterable[tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]] = zip(
+            *projected, layout.adders, strict=True
+        )
         return layout.join_heads([self._attend(*block, number, dropout_seed) for number, block in enumerate(blocks)])
 
     def _attend(self, query, key, value, adder, number, dropout_seed):
@@ -163,18 +179,18 @@ class SelfAttention(keras.layers.Layer):
 class ResidualOutput(keras.layers.Layer):
     """Dense, dropout, sum with the block's input, layer normalization: the end of every block."""
 
-    def __init__(self, config, name="output"):
+    def __init__(self, config: BertConfig, name: str = "output") -> None:
         super().__init__(name=name)
         self.dense = dense(config.hidden_size, config, "dense")
         self.dropout = Dropout(config.hidden_dropout_prob)
         self.layer_norm = layer_norm()
 
-    def build(self, shapes):
+    def build(self, shapes: tuple[Shape, Shape]) -> None:
         inputs, residual = shapes
         self.dense.build(inputs)
         self.layer_norm.build(residual)
 
-    def call(self, inputs, residual, dropout_seed=None):
+    def call(self, inputs: tf.Tensor, residual: tf.Tensor, dropout_seed: tf.Tensor | None = None) -> tf.Tensor:
         """[T, any] and [T, D] to [T, D]."""
         return self.layer_norm(residual + self.dropout(self.dense(inputs), dropout_seed=dropout_seed))
 
@@ -182,16 +198,18 @@ class ResidualOutput(keras.layers.Layer):
 class Attention(keras.layers.Layer):
     """The attention block: self-attention, then its output layer."""
 
-    def __init__(self, config, name="attention"):
+    def __init__(self, config: BertConfig, name: str = "attention") -> None:
         super().__init__(name=name)
         self.self_attention = SelfAttention(config)
         self.output_layer = ResidualOutput(config)
 
-    def build(self, shape):
+    def build(self, shape: Shape) -> None:
         self.self_attention.build(shape)
         self.output_layer.build((shape, shape))
 
-    def call(self, inputs, layout, dropout_seed=None):
+    def call(
+        self, inputs: tf.Tensor, layout: PaddedLayout | UnpaddedLayout, dropout_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """[T, D] to [T, D]."""
         context = self.self_attention(inputs, layout=layout, dropout_seed=dropout_seed)
         return self.output_layer(context, inputs, dropout_seed=dropout_seed)
@@ -200,15 +218,15 @@ class Attention(keras.layers.Layer):
 class Intermediate(keras.layers.Layer):
     """The wide half of the feed-forward block."""
 
-    def __init__(self, config, name="intermediate"):
+    def __init__(self, config: BertConfig, name: str = "intermediate") -> None:
         super().__init__(name=name)
         activation = activation_function(config.hidden_act)
         self.dense = dense(config.intermediate_size, config, "dense", activation)
 
-    def build(self, shape):
+    def build(self, shape: Shape) -> None:
         self.dense.build(shape)
 
-    def call(self, inputs):
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[T, D] to [T, intermediate size]."""
         return self.dense(inputs)
 
@@ -216,19 +234,21 @@ class Intermediate(keras.layers.Layer):
 class TransformerLayer(keras.layers.Layer):
     """One layer of the encoder: attention block, feed-forward block."""
 
-    def __init__(self, config, name):
+    def __init__(self, config: BertConfig, name: str) -> None:
         super().__init__(name=name)
         self.intermediate_size = config.intermediate_size
         self.attention = Attention(config)
         self.intermediate = Intermediate(config)
         self.output_layer = ResidualOutput(config)
 
-    def build(self, shape):
+    def build(self, shape: Shape) -> None:
         self.attention.build(shape)
         self.intermediate.build(shape)
         self.output_layer.build(([*shape[:-1], self.intermediate_size], shape))
 
-    def call(self, inputs, layout, dropout_seed=None):
+    def call(
+        self, inputs: tf.Tensor, layout: PaddedLayout | UnpaddedLayout, dropout_seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """[T, D] to [T, D]."""
         attended = self.attention(inputs, layout=layout, dropout_seed=dropout_seed)
         return self.output_layer(self.intermediate(attended), attended, dropout_seed=dropout_seed)
@@ -237,18 +257,22 @@ class TransformerLayer(keras.layers.Layer):
 class Encoder(keras.layers.Layer):
     """The stack of transformer layers."""
 
-    def __init__(self, config, name="encoder"):
+    def __init__(self, config: BertConfig, name: str = "encoder") -> None:
         super().__init__(name=name)
-        self.layers = [TransformerLayer(config, f"layer_{i}") for i in range(config.num_hidden_layers)]
+        self.layers: list[keras.layers.Layer] = [
+            TransformerLayer(config, f"layer_{i}") for i in range(config.num_hidden_layers)
+        ]
         # In training, keep the outputs of the layers alone and compute what is in them once more for the gradients:
         # less memory for a third more time (Chen et al. 2016).
         self.recompute_grad = False
 
-    def build(self, shape):
+    def build(self, shape: Shape) -> None:
         for layer in self.layers:
             layer.build(shape)
 
-    def call(self, hidden, layout, dropout_seed=None):
+    def call(
+        self, hidden: tf.Tensor, layout: PaddedLayout | UnpaddedLayout, dropout_seed: tf.Tensor | None = None
+    ) -> list[tf.Tensor]:
         """[T, D] and their layout to a list of [T, D], one a layer."""
         outputs = []
         for layer in self.layers:
@@ -262,14 +286,14 @@ class Encoder(keras.layers.Layer):
 class Pooler(keras.layers.Layer):
     """A dense tanh layer on the first token, `[CLS]`."""
 
-    def __init__(self, config, name="pooler"):
+    def __init__(self, config: BertConfig, name: str = "pooler") -> None:
         super().__init__(name=name)
         self.dense = dense(config.hidden_size, config, "dense", tf.math.tanh)
 
-    def build(self, shape):
+    def build(self, shape: Shape) -> None:
         self.dense.build([shape[0], shape[2]])
 
-    def call(self, sequence_output):
+    def call(self, sequence_output: tf.Tensor) -> tf.Tensor:
         """[B, F, D] to [B, D]."""
         return self.dense(sequence_output[:, 0])
 
@@ -277,7 +301,7 @@ class Pooler(keras.layers.Layer):
 class BertModel(keras.layers.Layer):
     """The encoder with its embeddings and pooler; what all tasks share."""
 
-    def __init__(self, config, name="bert"):
+    def __init__(self, config: BertConfig, name: str = "bert") -> None:
         super().__init__(name=name)
         self.config = config
         self.embeddings = Embeddings(config)
@@ -285,13 +309,20 @@ class BertModel(keras.layers.Layer):
         self.pooler = Pooler(config)
         self.attention_blocks = 1  # see `unpadding.token_layout`
 
-    def build(self, *_):
+    def build(self, *_) -> None:
         shape = [None, self.config.hidden_size]
         self.embeddings.build([None])
         self.encoder.build(shape)
         self.pooler.build([None, *shape])
 
-    def call(self, input_ids, input_mask, segment_ids, token_positions=None, dropout_seed=None):
+    def call(
+        self,
+        input_ids: tf.Tensor,
+        input_mask: tf.Tensor,
+        segment_ids: tf.Tensor,
+        token_positions: tf.Tensor | None = None,
+        dropout_seed: tf.Tensor | None = None,
+    ) -> dict[str, Any]:
         """Encodes a batch of sequences.
 
         Args:

@@ -12,7 +12,10 @@ import glob
 import logging
 import os
 import re
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -31,12 +34,12 @@ class DamagedError(InputError):
     """A checkpoint that cannot be read."""
 
 
-def checkpoint_name(variable):
+def checkpoint_name(variable: keras.Variable) -> str:
     """A Keras variable's path below its model, for instance `bert/pooler/dense/bias`."""
     return variable.path.split("/", 1)[1]
 
 
-def model_variables(model):
+def model_variables(model: keras.layers.Layer) -> dict[str, keras.Variable]:
     """All variables of a model by checkpoint name."""
     return {checkpoint_name(v): v for v in model.variables}
 
@@ -44,7 +47,7 @@ def model_variables(model):
 # Finding
 
 
-def all_checkpoints(directory):
+def all_checkpoints(directory: str) -> list[str]:
     """Prefixes of the complete checkpoints of a directory, oldest step first."""
     prefixes = [path.removesuffix(".index") for path in glob.glob(os.path.join(glob.escape(directory), "*.index"))]
     named = [p for p in prefixes if ".ckpt" in os.path.basename(p) and not _TEMPORARY.search(p)]
@@ -52,7 +55,7 @@ def all_checkpoints(directory):
     return sorted(complete, key=lambda prefix: (_step_of(prefix), prefix))
 
 
-def find(path):
+def find(path: str | os.PathLike[str]) -> str:
     """The prefix of the checkpoint that `path` means.
 
     Args:
@@ -75,7 +78,7 @@ def find(path):
     return candidates[-1]
 
 
-def newest(directory):
+def newest(directory: str) -> str | None:
     """The prefix of the newest complete checkpoint of a directory, or None."""
     candidates = all_checkpoints(directory)
     return candidates[-1] if candidates else None
@@ -93,7 +96,7 @@ def _step_of(prefix):
 # Reading
 
 
-def open_reader(prefix):
+def open_reader(prefix: str) -> Any:
     """Opens a checkpoint for `get_tensor` and `get_variable_to_shape_map`.
 
     Raises:
@@ -105,7 +108,12 @@ def open_reader(prefix):
         raise DamagedError(f"{prefix}: not a readable checkpoint ({_first_line(error)})") from None
 
 
-def load_weights(model, path, optional=(), left_out=()):
+def load_weights(
+    model: keras.layers.Layer,
+    path: str | os.PathLike[str],
+    optional: Sequence[str] = (),
+    left_out: Sequence[str] = (),
+) -> tuple[list[str], list[str], list[str]]:
     """Gives a model the variables of a checkpoint, by name, and logs what became of each.
 
     Args:
@@ -139,7 +147,9 @@ def load_weights(model, path, optional=(), left_out=()):
     return loaded, initialized, ignored
 
 
-def restore(directory, variables, optional=()):
+def restore(
+    directory: str, variables: Mapping[str, keras.Variable | tf.Variable], optional: Container[str] = ()
+) -> tuple[int, int | None]:
     """Gives every one of `variables` (a dict by name) its value in the newest checkpoint of a run that can be read.
 
     Args:
@@ -183,7 +193,7 @@ def _restore(prefix, variables, optional):
     return int(_get(reader, prefix, GLOBAL_STEP)), examples
 
 
-def load_trained(model, output_dir, init_checkpoint):
+def load_trained(model: keras.layers.Layer, output_dir: str, init_checkpoint: str | None) -> int:
     """Gives a model the weights to evaluate or predict with, head included.
 
     In this order: 1. the newest checkpoint in `output_dir`; 2. `init_checkpoint`.
@@ -201,7 +211,7 @@ def load_trained(model, output_dir, init_checkpoint):
     return global_step(find(path))
 
 
-def global_step(prefix):
+def global_step(prefix: str) -> int:
     """The step at which a checkpoint was written; 0 where it does not say."""
     reader = open_reader(prefix)
     return int(_get(reader, prefix, GLOBAL_STEP)) if reader.has_tensor(GLOBAL_STEP) else 0
@@ -247,7 +257,7 @@ def _first_line(error):
 # Writing
 
 
-def save(prefix, tensors):
+def save(prefix: str, tensors: Mapping[str, Any]) -> None:
     """Writes a checkpoint under temporary names, then renames; `PREFIX.index`, the last, makes it whole.
 
     Args:
@@ -284,12 +294,12 @@ class StepWriter:
       keep_every: those of steps that this divides stay as well; 0 for none.
     """
 
-    def __init__(self, directory, keep, keep_every=0):
+    def __init__(self, directory: str, keep: int, keep_every: int = 0) -> None:
         self.directory, self.keep, self.keep_every = directory, keep, keep_every
         self.executor = concurrent.futures.ThreadPoolExecutor(1)
-        self.unfinished = None
+        self.unfinished: concurrent.futures.Future[None] | None = None
 
-    def save(self, step, examples_seen, variables):
+    def save(self, step: int, examples_seen: int, variables: Mapping[str, keras.Variable | tf.Variable]) -> None:
         """Copies `variables`, a dict by name, and begins to write `DIRECTORY/model.ckpt-STEP`.
 
         Raises:
@@ -301,7 +311,7 @@ class StepWriter:
         tensors[GLOBAL_STEP], tensors[EXAMPLES_SEEN] = np.int64(step), np.int64(examples_seen)
         self.unfinished = self.executor.submit(self._write, step, tensors)
 
-    def wait(self):
+    def wait(self) -> None:
         """Returns when all is written, or raises what went wrong."""
         unfinished, self.unfinished = self.unfinished, None
         if unfinished:
@@ -320,14 +330,14 @@ def _is_of_a_step(prefix):
     return re.fullmatch(r"model\.ckpt-\d+", os.path.basename(prefix))
 
 
-def write_state(directory, names):
+def write_state(directory: str, names: Sequence[str]) -> None:
     """Writes the `checkpoint` file, by which TensorFlow 1 finds the newest of `names`, the last."""
     with atomic_write(os.path.join(directory, STATE_FILE)) as file:
         file.write(f'model_checkpoint_path: "{names[-1]}"\n')
         file.writelines(f'all_model_checkpoint_paths: "{name}"\n' for name in names)
 
 
-def remove_unfinished(directory):
+def remove_unfinished(directory: str) -> None:
     """Removes what a run that was killed while writing a checkpoint left in its output directory."""
     for path in glob.glob(os.path.join(glob.escape(directory), "model.ckpt-*.tmp*")):
         os.unlink(path)

@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import logging
+import os
+from collections.abc import Mapping
+from typing import Any, Self
 
 from common.errors import InputError
 
@@ -43,7 +46,7 @@ class BertConfig:
     initializer_range: float  # standard deviation of the truncated normal initializer, 0.02
 
     @classmethod
-    def from_dict(cls, values, source="configuration"):
+    def from_dict(cls, values: Mapping[str, Any], source: str = "configuration") -> Self:
         """Checks a dictionary and makes a config of it.
 
         Args:
@@ -53,7 +56,7 @@ class BertConfig:
         Raises:
           InputError: a missing key, a wrong type or an impossible value, by name.
         """
-        fields = {field.name: field.type for field in dataclasses.fields(cls)}
+        fields: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(cls)}
         if missing := [name for name in fields if name not in values]:
             raise InputError(f"{source}: key {missing[0]!r} is missing; expected all of {', '.join(fields)}")
         for name, expected in fields.items():
@@ -71,7 +74,7 @@ class BertConfig:
         return cls(**{name: fields[name](values[name]) for name in fields})
 
     @classmethod
-    def from_json_file(cls, path):
+    def from_json_file(cls, path: str | os.PathLike[str]) -> Self:
         """Reads `bert_config.json`; see `from_dict`."""
         try:
             with open(path, encoding="utf-8") as file:
@@ -84,7 +87,7 @@ class BertConfig:
             raise InputError(f"{path}: expected a JSON object, found {type(values).__name__}")
         return cls.from_dict(values, source=str(path))
 
-    def check_vocabulary(self, size, vocab_file):
+    def check_vocabulary(self, size: int, vocab_file: str) -> None:
         """Raises InputError if a vocabulary of `size` pieces is not this model's."""
         if size != self.vocab_size:
             raise InputError(
@@ -92,7 +95,7 @@ class BertConfig:
                 "expected the vocabulary that the model was trained with"
             )
 
-    def check_sequence_length(self, length):
+    def check_sequence_length(self, length: int) -> None:
         """Raises InputError if sequences of `length` pieces are longer than the model can take."""
         if length > self.max_position_embeddings:
             raise InputError(
@@ -100,7 +103,7 @@ class BertConfig:
                 f"{self.max_position_embeddings} (max_position_embeddings)"
             )
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The text of a `bert_config.json`, with the keys in alphabetical order as the published ones."""
         return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n"
 

@@ -8,6 +8,8 @@ import contextlib
 import json
 import logging
 import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -29,7 +31,7 @@ _LOST_WORKER = (
 )
 
 
-def start(strategy, num_gpus=0, precision="float32", tpu_name=None):
+def start(strategy: str, num_gpus: int = 0, precision: str = "float32", tpu_name: str | None = None) -> None:
     """Sets up devices and precision. Comes before every other operation: several workers find each other here.
 
     Args:
@@ -68,7 +70,7 @@ def _choose_gpus(number, strategy):
         tf.config.set_visible_devices(gpus[:number], "GPU")
 
 
-def mirrored_cpus(devices):
+def mirrored_cpus(devices: Sequence[tf.config.LogicalDevice]) -> tf.distribute.MirroredStrategy:
     """The strategy for the logical CPUs of this machine, between which there is nothing to send."""
     return tf.distribute.MirroredStrategy(
         [device.name for device in devices], cross_device_ops=tf.distribute.ReductionToOneDevice()
@@ -97,7 +99,7 @@ def _multi_worker_strategy():
         raise InputError(f"the workers do not find each other ({_reason(error)})") from None
 
 
-def slurm_cluster(variables):
+def slurm_cluster(variables: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """The workers of a Slurm job step, as in `TF_CONFIG`.
 
     TensorFlow's own resolver sorts the nodes by name, n10 before n2, so that tasks do not find themselves.
@@ -124,7 +126,7 @@ def _tpu_strategy(name):
         raise InputError(f"--tpu_name={name or ''}: no TPU there ({_reason(error)})") from None
 
 
-def is_chief():
+def is_chief() -> bool:
     """Whether this process writes the files: one of all workers does."""
     resolver = _resolver()
     if resolver is None:
@@ -133,13 +135,13 @@ def is_chief():
     return (resolver.task_type, resolver.task_id) == first
 
 
-def leave_to_chief():
+def leave_to_chief() -> None:
     """Ends this program, in order, if another process is the chief: what follows the training is one's work."""
     if not is_chief():
         raise StoppedError("trained; the chief goes on alone")
 
 
-def num_workers():
+def num_workers() -> int:
     """How many processes train together."""
     resolver = _resolver()
     return sum(map(len, resolver.cluster_spec().as_dict().values())) if resolver else 1
@@ -150,12 +152,12 @@ def _resolver():
     return strategy.cluster_resolver if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) else None
 
 
-def on_tpu():
+def on_tpu() -> bool:
     """Whether the strategy is that of TPUs, which compiles all of a step."""
     return isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
 
 
-def local(variable):
+def local(variable: tf.Variable) -> tf.Variable:
     """The copy of a variable on the device of the current replica."""
     context = tf.distribute.get_replica_context()
     copies = context.strategy.experimental_local_results(variable)
@@ -167,7 +169,7 @@ def local(variable):
     return copies[int(tf.get_static_value(context.replica_id_in_sync_group)) % len(copies)]
 
 
-def check_batch_size(batch_size, accumulation_steps):
+def check_batch_size(batch_size: int, accumulation_steps: int) -> None:
     """Raises `InputError` if a batch does not divide among the devices and the parts of a step."""
     devices = tf.distribute.get_strategy().num_replicas_in_sync
     parts = devices * accumulation_steps
@@ -180,7 +182,7 @@ def check_batch_size(batch_size, accumulation_steps):
 
 
 @contextlib.contextmanager
-def naming_lost_workers():
+def naming_lost_workers() -> Iterator[None]:
     """Where an operation in the block fails since another worker is gone, raises an `InputError` that says so."""
     try:
         yield

@@ -4,8 +4,10 @@ Products of matrices count, 2 operations a multiplication; what is small beside 
 dropout, the optimizer) does not, as is usual (Narayanan et al. 2021, appendix).
 """
 
+from modeling.config import BertConfig
 
-def forward(config, seq_length, predictions, tokens=None):
+
+def forward(config: BertConfig, seq_length: int, predictions: int, tokens: int | None = None) -> int:
     """Operations of the pre-training model on one sequence.
 
     Args:
@@ -24,6 +26,6 @@ def forward(config, seq_length, predictions, tokens=None):
     return 2 * (encoder + segments + heads)
 
 
-def training(config, seq_length, predictions, tokens=None):
+def training(config: BertConfig, seq_length: int, predictions: int, tokens: int | None = None) -> int:
     """As `forward`, with the gradients: of each product two more."""
     return 3 * forward(config, seq_length, predictions, tokens)

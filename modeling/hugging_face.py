@@ -19,7 +19,9 @@ import json
 import logging
 import os
 import re
+from collections.abc import Callable, Collection, Container, Sequence
 
+import keras
 import numpy as np
 
 from common.errors import InputError
@@ -33,7 +35,10 @@ from modeling.heads import PretrainingModel, SequenceClassifier, SpanClassifier,
 ENCODER, PRETRAINING, MASKED_LM = "BertModel", "BertForPreTraining", "BertForMaskedLM"
 NEXT_SENTENCE = "BertForNextSentencePrediction"
 TOKENS, SEQUENCES, SPANS = "BertForTokenClassification", "BertForSequenceClassification", "BertForQuestionAnswering"
-CLASSIFIERS = {TOKENS: TokenClassifier, SEQUENCES: SequenceClassifier}
+CLASSIFIERS: dict[str, Callable[[BertConfig, int], keras.layers.Layer]] = {
+    TOKENS: TokenClassifier,
+    SEQUENCES: SequenceClassifier,
+}
 
 # Our names to theirs, one substitution after the other.
 _RENAMINGS = [
@@ -70,11 +75,11 @@ class Model:
 
     config: BertConfig
     architecture: str
-    variables: dict
-    labels: list | None = None
+    variables: dict[str, np.ndarray]
+    labels: list[str] | None = None
 
 
-def read(directory, labels=None):
+def read(directory: str, labels: list[str] | None = None) -> Model:
     """Reads a model that transformers wrote.
 
     Args:
@@ -108,7 +113,7 @@ def read(directory, labels=None):
     return Model(config, architecture, variables, labels)
 
 
-def write(directory, model, pad_token_id=0):
+def write(directory: str, model: Model, pad_token_id: int = 0) -> None:
     """Writes `config.json` and `model.safetensors`, what `read` reads.
 
     The tied output weights of the masked language model are left out, as transformers does. The pooler of a token or
@@ -134,7 +139,7 @@ def write(directory, model, pad_token_id=0):
         file.write(json.dumps(_config_values(model, pad_token_id), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def architecture_of(names, is_token_classifier=False):
+def architecture_of(names: Container[str], is_token_classifier: bool = False) -> str:
     """The class of transformers for a model with variables of these (our) names.
 
     Token and sequence classifiers have the same ones, so `is_token_classifier` decides.
@@ -151,22 +156,22 @@ def architecture_of(names, is_token_classifier=False):
     return NEXT_SENTENCE if has_next_sentence else ENCODER
 
 
-def build(architecture, config, labels=None):
+def build(architecture: str, config: BertConfig, labels: Sequence[str] | None = None) -> keras.layers.Layer:
     """The built Keras model whose variables a class of transformers has, or more: all but tasks' have both heads."""
     if architecture in CLASSIFIERS:
-        model = CLASSIFIERS[architecture](config, len(labels))
+        model = CLASSIFIERS[architecture](config, len(labels))  # type: ignore[arg-type]  # a classifier has labels
     else:
         model = SpanClassifier(config) if architecture == SPANS else PretrainingModel(config)
     model.build()
     return model
 
 
-def absent_parts(names):
+def absent_parts(names: Collection[str]) -> tuple[str, ...]:
     """The parts of a model that may be absent and of which these (our) names have none, as prefixes."""
     return tuple(part for part in _OPTIONAL_PARTS if not any(name.startswith(part) for name in names))
 
 
-def their_name(name):
+def their_name(name: str) -> str:
     """The name in transformers of one of our variables, below `bert.` for the encoder."""
     for pattern, replacement in _RENAMINGS:
         name = re.sub(pattern, replacement, name)

@@ -9,17 +9,19 @@ Dimensions: B batch, F sequence length, P masked positions a sequence, V vocabul
 import tensorflow as tf
 
 
-def cross_entropy(logits, labels):
+def cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """[..., L] and integer [...] to the negative log-likelihood [...]."""
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
 
 
-def count_examples(features):
+def count_examples(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What a batch has of that which the losses of the tasks are averaged over."""
     return {"examples": tf.cast(tf.shape(features["input_ids"])[0], tf.float32)}
 
 
-def masked_lm_loss(logits, ids, weights, total=None):
+def masked_lm_loss(
+    logits: tf.Tensor, ids: tf.Tensor, weights: tf.Tensor, total: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean over the masked positions, sum(w * l) / (sum(w) + 1e-5).
 
     Args:
@@ -36,23 +38,31 @@ def masked_lm_loss(logits, ids, weights, total=None):
     return tf.reduce_sum(weights * per_position) / (total + 1e-5), per_position
 
 
-def next_sentence_loss(logits, labels, total=None):
+def next_sentence_loss(
+    logits: tf.Tensor, labels: tf.Tensor, total: tf.Tensor | None = None
+) -> tuple[tf.Tensor, tf.Tensor]:
     """[B, 2] and int [B] to the mean, a scalar, and the loss of each example [B]; `total` examples."""
     per_example = cross_entropy(logits, labels)
     return _mean(per_example, total), per_example
 
 
-def token_loss(logits, label_ids, weights):
+def token_loss(logits: tf.Tensor, label_ids: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Sum over all pieces of weight 1, special pieces included; [B, F, L], int [B, F], [B, F] to a scalar."""
     return tf.reduce_sum(cross_entropy(logits, label_ids) * tf.cast(weights, tf.float32))
 
 
-def sequence_loss(logits, label_ids, total=None):
+def sequence_loss(logits: tf.Tensor, label_ids: tf.Tensor, total: tf.Tensor | None = None) -> tf.Tensor:
     """Mean over the batch; [B, L], int [B] to a scalar; `total` examples."""
     return _mean(cross_entropy(logits, label_ids), total)
 
 
-def span_loss(start_logits, end_logits, start_positions, end_positions, total=None):
+def span_loss(
+    start_logits: tf.Tensor,
+    end_logits: tf.Tensor,
+    start_positions: tf.Tensor,
+    end_positions: tf.Tensor,
+    total: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Mean of the losses of start and end, each the mean over the batch, of `total` examples.
 
     [B, F] and int [B] to a scalar. A position beyond the sequence, where the answer was cut off, adds no loss and no

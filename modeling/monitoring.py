@@ -3,6 +3,8 @@
 import contextlib
 import logging
 import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
 import tensorflow as tf
 
@@ -10,22 +12,23 @@ import tensorflow as tf
 class Profiler:
     """Profiles some steps for TensorBoard."""
 
-    def __init__(self, options, is_chief):
-        self.first, self.last = options.profile_steps if options.profile_steps and is_chief else (0, 0)
+    def __init__(self, options: Any, is_chief: bool) -> None:
+        steps: tuple[int, int] = options.profile_steps if options.profile_steps and is_chief else (0, 0)
+        self.first, self.last = steps
         self.directory, self.is_running = options.output_dir, False
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def before(self, step):
+    def before(self, step: int) -> None:
         if step == self.first:
             tf.profiler.experimental.start(self.directory)
             self.is_running = True
 
-    def after(self, step):
+    def after(self, step: int) -> None:
         if step == self.last:
             self._stop()
 
@@ -38,10 +41,11 @@ class Profiler:
 class Meter:
     """The speed over the last steps."""
 
-    def __init__(self, options):
-        self.options, self.last, self.seconds = options, time.perf_counter(), None
+    def __init__(self, options: Any) -> None:
+        self.options, self.last = options, time.perf_counter()
+        self.seconds: float | None = None
 
-    def update(self, tokens):
+    def update(self, tokens: float) -> dict[str, float]:
         """Takes the tokens of a step, padding left out; returns scalars."""
         now = time.perf_counter()
         seconds, self.last = now - self.last, now
@@ -56,7 +60,7 @@ class Meter:
 
 
 @contextlib.contextmanager
-def summary_writer(output_dir, is_chief):
+def summary_writer(output_dir: str, is_chief: bool) -> Iterator[None]:
     """In the block, TensorBoard's scalars go to a file in `output_dir`; of several processes, those of the chief."""
     writer = tf.summary.create_file_writer(output_dir) if is_chief else tf.summary.create_noop_writer()
     try:
@@ -66,12 +70,12 @@ def summary_writer(output_dir, is_chief):
         writer.close()
 
 
-def write_summary(scalars, step, prefix=""):
+def write_summary(scalars: Mapping[str, float], step: int, prefix: str = "") -> None:
     for name, value in scalars.items():
         tf.summary.scalar(prefix + name, value, step=step)
 
 
-def report_evaluation(metrics, step):
+def report_evaluation(metrics: Mapping[str, float], step: int) -> None:
     write_summary(metrics, step, "eval/")
     figures = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
     logging.info("evaluation at step %d: %s", step, figures)

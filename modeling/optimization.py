@@ -4,6 +4,9 @@ Adam: Kingma and Ba 2015; the decay: Loshchilov and Hutter 2019, as in Google's 
 `<variable>/adam_m` and `<variable>/adam_v`, as in the original's checkpoints.
 """
 
+from collections.abc import Iterable, Sequence
+
+import keras
 import tensorflow as tf
 
 from modeling.checkpoint import checkpoint_name
@@ -15,7 +18,7 @@ CLIP_NORM = 1.0
 NO_DECAY = ("LayerNorm", "layer_norm", "bias")  # parts of the names of variables that do not decay
 
 
-def learning_rate_at(step, peak, num_train_steps, num_warmup_steps):
+def learning_rate_at(step: tf.Tensor, peak: float, num_train_steps: int, num_warmup_steps: int) -> tf.Tensor:
     """Linear warm-up from 0 to `peak`, then linear decay to 0 at `num_train_steps`.
 
     Args:
@@ -44,7 +47,7 @@ class AdamWeightDecay:
     summing those of equal words, which is no norm of anything.
     """
 
-    def __init__(self, variables):
+    def __init__(self, variables: Iterable[keras.Variable]) -> None:
         """Makes zero slots for `variables`, Keras variables that a loss reaches."""
         self.variables = list(variables)
         self.moments = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.variables]
@@ -53,7 +56,7 @@ class AdamWeightDecay:
             0.0 if any(part in checkpoint_name(v) for part in NO_DECAY) else WEIGHT_DECAY for v in self.variables
         ]
 
-    def slots(self):
+    def slots(self) -> dict[str, tf.Variable]:
         """The slots by checkpoint name."""
         named = {}
         for variable, m, v in zip(self.variables, self.moments, self.velocities, strict=True):
@@ -61,7 +64,9 @@ class AdamWeightDecay:
             named[f"{checkpoint_name(variable)}/adam_v"] = v
         return named
 
-    def apply(self, gradients, learning_rate, loss_scale=1.0):
+    def apply(
+        self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor, loss_scale: tf.Tensor | float = 1.0
+    ) -> tf.Tensor:
         """Clips `gradients` and updates the variables; gradients that are not finite change nothing.
 
         Runs in a replica and changes its copies, which stay equal as long as the gradients are.
@@ -107,15 +112,15 @@ class LossScale:
 
     INITIAL, GROWTH_STEPS = 2.0**15, 2000
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.scale = tf.Variable(self.INITIAL, trainable=False)
         self.good_steps = tf.Variable(0, trainable=False)  # since it was changed
 
-    def state(self):
+    def state(self) -> dict[str, tf.Variable]:
         """The variables by checkpoint name."""
         return {"loss_scale": self.scale, "loss_scale_good_steps": self.good_steps}
 
-    def update(self, is_finite):
+    def update(self, is_finite: tf.Tensor) -> None:
         """Adapts the scale to whether the gradients were finite; in a replica."""
         scale, good_steps = local(self.scale), local(self.good_steps)
         is_due = good_steps + 1 >= self.GROWTH_STEPS

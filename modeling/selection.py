@@ -14,6 +14,8 @@ import dataclasses
 import glob
 import os
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +38,7 @@ class Epoch:
     loss: float
 
 
-COLUMNS = {field.name: field.type for field in dataclasses.fields(Epoch)}
+COLUMNS: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(Epoch)}
 
 
 class Selection:
@@ -50,7 +52,7 @@ class Selection:
       InputError: the directory has scores of a training whose epochs end at other steps.
     """
 
-    def __init__(self, directory, epoch_ends):
+    def __init__(self, directory: str, epoch_ends: Mapping[int, int]) -> None:
         self.directory, self.epoch_ends = directory, epoch_ends
         self.epochs = read_table(os.path.join(directory, TABLE))
         for row in self.epochs:
@@ -60,7 +62,7 @@ class Selection:
                     "--train_batch_size and --num_train_epochs it does not; use a new --output_dir"
                 )
 
-    def add(self, step, scores, variables):
+    def add(self, step: int, scores: Mapping[str, float], variables: Mapping[str, Any]) -> None:
         """Takes scores, a dict, at the end of an epoch, and the model's variables, a dict by name."""
         row = Epoch(self.epoch_ends[step], step, **scores)
         self.epochs = [*self._until(step - 1), row]
@@ -71,21 +73,22 @@ class Selection:
         settled = self._until(checkpoint.global_step(newest)) if newest else []
         self._keep({self.best(), best(settled)})
 
-    def best(self):
+    def best(self) -> Epoch | None:
         """The `Epoch` of highest F1, the first of equals."""
         return best(self.epochs)
 
-    def finish(self):
+    def finish(self) -> str:
         """Removes all weights but the best; returns the prefix of their checkpoint.
 
         Raises:
           InputError: the training has ended without scores.
         """
-        if not self.epochs:
+        chosen = self.best()
+        if not chosen:
             path = os.path.join(self.directory, TABLE)
             raise InputError(f"{path}: no scores, although the training has ended; use a new --output_dir")
-        self._keep({self.best()})
-        return os.path.join(self.directory, BEST, checkpoint_name(self.best().step))
+        self._keep({chosen})
+        return os.path.join(self.directory, BEST, checkpoint_name(chosen.step))
 
     def _until(self, step):
         return [row for row in self.epochs if row.step <= step]
@@ -94,7 +97,7 @@ class Selection:
         keep_only(os.path.join(self.directory, BEST), [row.step for row in rows if row])
 
 
-def best(rows):
+def best(rows: Iterable[Epoch]) -> Epoch | None:
     """The one of highest F1, the first of equals; None of none."""
     return max(rows, key=lambda row: row.f1, default=None)
 
@@ -102,7 +105,7 @@ def best(rows):
 # The table
 
 
-def read_table(path):
+def read_table(path: str) -> list[Epoch]:
     """The rows of an `epochs.tsv`, a list of `Epoch`; none if there is no such file.
 
     Raises:
@@ -125,13 +128,13 @@ def read_table(path):
     return rows
 
 
-def write_table(path, rows):
+def write_table(path: str, rows: Iterable[Epoch]) -> None:
     """Numbers are written in full, so that they are read as they were."""
     lines = ["\t".join(str(value) for value in dataclasses.astuple(row)) for row in rows]
     files.write_lines(path, ["\t".join(COLUMNS), *lines])
 
 
-def format_table(rows):
+def format_table(rows: Sequence[Epoch]) -> str:
     """The rows for reading, the best of them marked."""
     lines = ["epoch    step  precision  recall      F1        loss"]
     for row in rows:
@@ -144,11 +147,11 @@ def format_table(rows):
 # Weights
 
 
-def checkpoint_name(step):
+def checkpoint_name(step: int) -> str:
     return f"model.ckpt-{step}"
 
 
-def write_weights(directory, step, variables):
+def write_weights(directory: str, step: int, variables: Mapping[str, Any]) -> None:
     """Writes a checkpoint of a model's variables, a dict by name, without what training needs besides."""
     files.make_directory(directory)
     checkpoint.save(
@@ -156,7 +159,7 @@ def write_weights(directory, step, variables):
     )
 
 
-def keep_only(directory, steps):
+def keep_only(directory: str, steps: Iterable[int]) -> None:
     """Removes the checkpoints of all other steps from a directory, and what was left of unfinished ones."""
     names = [checkpoint_name(step) for step in sorted(steps)]
     paths = glob.glob(os.path.join(glob.escape(directory), "model.ckpt-*"))

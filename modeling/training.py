@@ -4,8 +4,10 @@ import contextlib
 import dataclasses
 import logging
 import signal
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -13,6 +15,11 @@ from common.errors import InputError, StoppedError
 from common.progress import progress
 from modeling import checkpoint, distribution, monitoring, unpadding
 from modeling.optimization import AdamWeightDecay, LossScale, learning_rate_at
+
+Tensors = dict[str, tf.Tensor]
+LossFunction = Callable[[keras.layers.Layer, Tensors, tf.Tensor, Tensors], tuple[tf.Tensor, Tensors]]
+CountFunction = Callable[[Tensors], Tensors]
+BatchMaker = Callable[[int, int, int, int], tf.data.Dataset]
 
 SUMMARY_EVERY = 10  # steps
 ATTENTION_BLOCKS = 2  # of a batch sorted by length, see `unpadding.token_layout`
@@ -35,13 +42,13 @@ class TrainingOptions:
     xla: bool = False  # compile the forward and backward pass, once a shape
     unpad: bool = True  # compute on the real tokens alone, not on padding
     recompute_grad: bool = False  # keep the output of each layer alone, and compute what is in it twice
-    evaluate_at: Container = ()  # the steps after which to evaluate: a range, a set, ...
-    profile_steps: tuple | None = None  # the first and the last to profile
+    evaluate_at: Container[int] = ()  # the steps after which to evaluate: a range, a set, ...
+    profile_steps: tuple[int, int] | None = None  # the first and the last to profile
     flops_per_token: float | None = None  # in training; with
     peak_flops: float | None = None  # of a device, a second: the utilization is reported
 
 
-def use_xla(choice):
+def use_xla(choice: str) -> bool:
     """Whether to compile the step, by the flag `--xla`; auto: on a GPU.
 
     On a CPU, oneDNN's products outweigh what fusion gains: `docs/design.md` has figures.
@@ -51,12 +58,19 @@ def use_xla(choice):
     return choice == "true"
 
 
-def length_multiple(xla):
+def length_multiple(xla: bool) -> int:
     """Sequence lengths are rounded up to a multiple of this: few shapes under XLA, little padding without."""
     return 32 if xla else 4
 
 
-def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
+def train(
+    model: keras.layers.Layer,
+    loss_fn: LossFunction,
+    count_fn: CountFunction,
+    make_batches: BatchMaker,
+    options: TrainingOptions,
+    evaluate: Callable[[int], Mapping[str, float]] | None = None,
+) -> tuple[int, list[float]]:
     """Trains a model to `options.num_train_steps`, from the newest checkpoint in the output directory if any.
 
     What a step does is a function of the checkpoint, the data and the options alone: its batch follows from the
@@ -110,7 +124,8 @@ def train(model, loss_fn, count_fn, make_batches, options, evaluate=None):
             _show(bar, step, scalars | meter.update(scalars.pop("tokens")))
             if is_chief and step in options.evaluate_at:
                 trainer.writer.wait()
-                monitoring.report_evaluation(evaluate(step), step)
+                # Who names steps to evaluate at gives the function as well.
+                monitoring.report_evaluation(evaluate(step), step)  # type: ignore[misc]
             if is_chief and (step % options.save_checkpoints_steps == 0 or step == total or must_stop):
                 trainer.save(step, examples_seen + (step - start) * options.batch_size)
             if must_stop:
@@ -129,7 +144,9 @@ def _show(bar, step, scalars):
 class Trainer:
     """The state of a run, and the step on it."""
 
-    def __init__(self, model, loss_fn, count_fn, options):
+    def __init__(
+        self, model: keras.layers.Layer, loss_fn: LossFunction, count_fn: CountFunction, options: TrainingOptions
+    ) -> None:
         self.model, self.loss_fn, self.count_fn, self.options = model, loss_fn, count_fn, options
         self.strategy = tf.distribute.get_strategy()
         model.bert.encoder.recompute_grad = options.recompute_grad
@@ -144,7 +161,7 @@ class Trainer:
         )
         self.compiled = tf.function(self._step)
 
-    def restore(self):
+    def restore(self) -> tuple[int, int]:
         """Loads the newest checkpoint of the output directory, if any; returns its step and the examples seen."""
         if distribution.is_chief():
             checkpoint.remove_unfinished(self.options.output_dir)
@@ -152,18 +169,18 @@ class Trainer:
         step, examples_seen = checkpoint.restore(self.options.output_dir, self.state, optional)
         return step, step * self.options.batch_size if examples_seen is None else examples_seen
 
-    def save(self, step, examples_seen):
+    def save(self, step: int, examples_seen: int) -> None:
         self.writer.save(step, examples_seen, self.state)
 
     @contextlib.contextmanager
-    def writing(self):
+    def writing(self) -> Iterator[None]:
         """Waits at the end of the block until the last checkpoint is written."""
         try:
             yield
         finally:
             self.writer.wait()
 
-    def distribute(self, make_batches, examples_seen):
+    def distribute(self, make_batches: BatchMaker, examples_seen: int) -> Iterable[dict[str, Any]]:
         """The batches of `make_batches` (see `train`), dealt out to the devices: for each [parts, examples, ...]."""
         options = self.options
 
@@ -186,7 +203,7 @@ class Trainer:
 
         return self.strategy.distribute_datasets_from_function(batches_of_worker)
 
-    def step(self, batches, finished_steps, stop=False):
+    def step(self, batches: Iterator[dict[str, Any]], finished_steps: int, stop: bool = False) -> dict[str, float]:
         """One step on the next batch of an iterator.
 
         Returns:
@@ -198,7 +215,7 @@ class Trainer:
     def _step(self, batches, finished_steps, stop):
         return self.strategy.run(self.replica_step, args=(next(batches), finished_steps, stop))
 
-    def replica_step(self, features, finished_steps, stop):
+    def replica_step(self, features: Tensors, finished_steps: tf.Tensor, stop: tf.Tensor) -> Tensors:
         """The step on what a device has of a batch, [parts, examples, ...]."""
         options, context = self.options, tf.distribute.get_replica_context()
         totals = context.all_reduce(tf.distribute.ReduceOp.SUM, self.count_fn(_join(features)))
@@ -248,7 +265,7 @@ class Trainer:
         tokens = tf.cast(tf.reduce_sum(features["input_mask"]), tf.float32)
         return gradients, {"loss": loss, "tokens": tokens, **scalars}
 
-    def check_finite(self, step, scalars):
+    def check_finite(self, step: int, scalars: Mapping[str, float]) -> None:
         """Raises before a checkpoint of broken weights is written; float16 may overflow, to change the loss scale."""
         if np.isfinite([scalars["loss"], scalars["global_norm"]]).all():
             return
@@ -264,7 +281,7 @@ class Trainer:
         )
 
 
-def deal(features, devices, options):
+def deal(features: Tensors, devices: int, options: TrainingOptions) -> Tensors:
     """Deals the examples of a batch out: [B, ...] to [devices, accumulation steps, examples, ...].
 
     Each share gets as many examples and about as many tokens, so that no device waits for another: from the longest to
@@ -322,12 +339,14 @@ def _termination():
         signal.signal(signal.SIGTERM, before)
 
 
-def any_shape(features):
+def any_shape(features: Tensors) -> dict[str, tf.TensorSpec]:
     """The signature of a function of batches, whatever their sizes: it is traced once, not once a length."""
     return {name: tf.TensorSpec([None] * x.shape.rank, x.dtype) for name, x in features.items()}
 
 
-def run_batches(function, batches, title, total=None):
+def run_batches(
+    function: Callable[[Tensors], Tensors], batches: Iterable[Tensors], title: str, total: int | None = None
+) -> Iterator[dict[str, np.ndarray]]:
     """Applies a function of TensorFlow operations to every batch, for evaluation and prediction.
 
     Args:

@@ -13,6 +13,7 @@ Dimensions in shape comments:
 """
 
 import itertools
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -22,7 +23,9 @@ MASK_ADDER = -10000.0
 POSITIONS = {"input_mask": "token_positions", "masked_lm_weights": "masked_positions"}
 
 
-def add_positions(features, few_shapes=False, shares=None):
+def add_positions(
+    features: dict[str, tf.Tensor], few_shapes: bool = False, shares: int | None = None
+) -> dict[str, tf.Tensor]:
     """Adds the `POSITIONS` of the masks of a batch, with which a model computes on nothing else.
 
     XLA cannot make shapes from data, so this has to be done outside of what it compiles.
@@ -56,7 +59,7 @@ def _round_up(number, multiple):
     return (number + multiple - 1) // multiple * multiple
 
 
-def list_masked(features):
+def list_masked(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """The features of a pre-training batch with its masked positions as lists, if it has `masked_positions`.
 
     Then `masked_lm_positions`, `masked_lm_ids` and `masked_lm_weights` are [M], M masked positions of all sequences,
@@ -71,13 +74,15 @@ def list_masked(features):
     return {**features, **listed}
 
 
-def flat_positions(positions, length):
+def flat_positions(positions: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
     """Positions in sequences, [B, P], to indices into the flattened [B, length]."""
     sequence = tf.range(tf.shape(positions)[0], dtype=positions.dtype)
     return positions + sequence[:, tf.newaxis] * tf.cast(length, positions.dtype)
 
 
-def token_layout(input_mask, heads, positions=None, blocks=1):
+def token_layout(
+    input_mask: tf.Tensor, heads: int, positions: tf.Tensor | None = None, blocks: int = 1
+) -> "PaddedLayout | UnpaddedLayout":
     """Where the tokens to compute on are in a batch.
 
     Args:
@@ -108,24 +113,24 @@ class PaddedLayout:
       position_ids: int32 [T], the position of each token in its sequence.
     """
 
-    def __init__(self, input_mask, heads):
+    def __init__(self, input_mask: tf.Tensor, heads: int) -> None:
         self.shape, self.heads, self.adders = tf.shape(input_mask), heads, [_attention_adder(input_mask)]
         self.position_ids = self.pack(tf.broadcast_to(tf.range(self.shape[1]), self.shape))
 
-    def pack(self, ids):
+    def pack(self, ids: tf.Tensor) -> tf.Tensor:
         """[B, F] to [T]."""
         return tf.reshape(ids, [-1])
 
-    def unpack(self, hidden):
+    def unpack(self, hidden: tf.Tensor) -> tf.Tensor:
         """[T, D] to [B, F, D]."""
         return tf.reshape(hidden, [*tf.unstack(self.shape), hidden.shape[-1]])
 
-    def split_heads(self, hidden):
+    def split_heads(self, hidden: tf.Tensor) -> list[tf.Tensor]:
         """[T, N x H] to a list with [B, N, F, H] for each block of sequences, with B and F of the block."""
         size = hidden.shape[-1] // self.heads
         return [tf.transpose(tf.reshape(hidden, [*tf.unstack(self.shape), self.heads, size]), [0, 2, 1, 3])]
 
-    def join_heads(self, blocks):
+    def join_heads(self, blocks: Sequence[tf.Tensor]) -> tf.Tensor:
         """The inverse of `split_heads`."""
         (hidden,) = blocks
         return tf.reshape(tf.transpose(hidden, [0, 2, 1, 3]), [-1, self.heads * hidden.shape[-1]])
@@ -139,7 +144,7 @@ class UnpaddedLayout:
     are therefore gathers of rows, and the gradient of each is the other: no scatter, nothing to add up.
     """
 
-    def __init__(self, input_mask, heads, positions, blocks):
+    def __init__(self, input_mask: tf.Tensor, heads: int, positions: tf.Tensor, blocks: int) -> None:
         self.heads, self.positions = heads, positions
         count, length = tf.unstack(tf.shape(input_mask))
         flat = tf.reshape(input_mask, [-1]) > 0
@@ -168,14 +173,14 @@ class UnpaddedLayout:
         first = tf.gather(starts, sequence) + tf.minimum(self.position_ids, size - 1)
         self.head_rows = first[:, tf.newaxis] + size[:, tf.newaxis] * head  # [T, N], indices into the blocks' list
 
-    def pack(self, ids):
+    def pack(self, ids: tf.Tensor) -> tf.Tensor:
         return tf.gather(tf.reshape(ids, [-1]), self.positions)
 
-    def unpack(self, hidden):
+    def unpack(self, hidden: tf.Tensor) -> tf.Tensor:
         """Padding gets 0."""
         return tf.where(self.is_real[..., tf.newaxis], _permute(hidden, self.tokens, self.positions), 0)
 
-    def split_heads(self, hidden):
+    def split_heads(self, hidden: tf.Tensor) -> list[tf.Tensor]:
         size = hidden.shape[-1] // self.heads
         rows = _permute(tf.reshape(hidden, [-1, size]), self.block_rows, self.head_rows)
         blocks = [rows]
@@ -183,7 +188,7 @@ class UnpaddedLayout:
             blocks = tf.split(rows, [tf.reduce_prod(shape) for shape in self.block_shapes])
         return [tf.reshape(x, [*shape, size]) for x, shape in zip(blocks, self.block_shapes, strict=True)]
 
-    def join_heads(self, blocks):
+    def join_heads(self, blocks: Sequence[tf.Tensor]) -> tf.Tensor:
         size = blocks[0].shape[-1]
         rows = tf.concat([tf.reshape(x, [-1, size]) for x in blocks], 0)
         return tf.reshape(_permute(rows, self.head_rows, self.block_rows), [-1, self.heads * size])

@@ -5,6 +5,7 @@ they are read by PyTorch itself, which makes nothing but tensors of them, and on
 """
 
 import os
+from collections.abc import Mapping
 
 import numpy as np
 import safetensors.numpy
@@ -20,7 +21,7 @@ SAFE_TORCH = (2, 6)
 _FLOATS = ("float32", "float16", "bfloat16", "float64")
 
 
-def read(directory):
+def read(directory: str) -> tuple[dict[str, np.ndarray], str]:
     """All tensors of a model.
 
     Args:
@@ -39,14 +40,14 @@ def read(directory):
             return _as_float32(read_file(path)), path
         index = f"{path}.index.json"
         if os.path.exists(index):
-            tensors = {}
+            tensors: dict[str, np.ndarray] = {}
             for part, names in _read_index(index).items():
                 tensors |= _some_of(read_file(part), names, part)
             return _as_float32(tensors), index
     raise InputError(f"{directory}: no weights there; expected {SAFETENSORS} or {PYTORCH}, or an index of their parts")
 
 
-def write(directory, tensors):
+def write(directory: str, tensors: Mapping[str, np.ndarray]) -> None:
     """Writes `model.safetensors`, as transformers does.
 
     Args:
@@ -103,7 +104,7 @@ def _read_index(path):
     names = index.get("weight_map") if isinstance(index, dict) else None
     if not isinstance(names, dict) or not names:
         raise InputError(f"{path}: no weight_map; expected {expected}")
-    parts = {}
+    parts: dict[str, list[str]] = {}
     for tensor, file in names.items():
         if not isinstance(file, str) or os.path.basename(file) != file or not file:
             raise InputError(f"{path}: {tensor} is in {file!r}; expected the name of a file in the same directory")

@@ -15,6 +15,8 @@ try:
     from bioc import biocjson
     from bioc.biocjson.decoder import parse_collection
     from ijson.common import ObjectBuilder
+
+    NOT_JSON = (ijson.JSONError, ValueError, ArithmeticError, RecursionError)
 except ImportError:  # of an extra; `table.check_installed` refuses the format without it
     pass
 
@@ -62,10 +64,14 @@ def read(path, bad_document, report):
         for count, (information, value, place) in enumerate(values, 1):
             source = f"{name}, {place or f'document {count}'}"
             try:
-                decoded, collection = _decode_json(value, information, source)
-                yield make_document(decoded, collection, source, f"{base_name(path)}:{count}", report)
+                decoded, collection = _decode_json(value, information)
+                document = make_document(decoded, collection, source, f"{base_name(path)}:{count}", report)
             except InputError as error:
                 bad_document(str(error))
+            except Exception as error:  # the library has no error of its own, and ours meets whatever it let pass
+                bad_document(f"{source}: not BioC ({describe(error)}); expected BioC JSON")
+            else:
+                yield document
 
 
 def _values_of_lines(file, path, bad_document):
@@ -79,7 +85,7 @@ def _values_of_lines(file, path, bad_document):
                 yield from ((*pair, place) for pair in _read_values(events))
         except InputError as error:
             bad_document(str(error))
-        except ijson.JSONError as error:
+        except NOT_JSON as error:
             bad_document(f"{name_of(path)}, {place}: cannot be read as JSON ({_first_line(error)}); expected BioC JSON")
 
 
@@ -90,7 +96,7 @@ def _values_of_file(file, path):
     try:
         events = ijson.basic_parse(file, multiple_values=True, use_float=True)
         yield from ((*pair, "") for pair in _read_values(events))
-    except ijson.JSONError as error:
+    except NOT_JSON as error:
         raise InputError(
             f"{name_of(path)}: cannot be read as JSON ({_first_line(error)}); expected BioC JSON"
         ) from None
@@ -155,17 +161,13 @@ def _change_depth(depth, event):
     return depth
 
 
-def _decode_json(value, information, source):
+def _decode_json(value, information):
     """Returns `(BioCDocument, BioCCollection without documents)`."""
-    try:
-        if not isinstance(value, dict) or not isinstance(value.get("passages"), list):
-            raise InputError("no passages")
-        decoded = biocjson.fromJSON(_complete(value, "document"), "BioCDocument")
-        texts = {key: information.get(key) or "" for key in ("source", "date", "key")}
-        collection = parse_collection({**texts, "infons": information.get("infons") or {}, "documents": []})
-    except (InputError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{source}: not BioC ({describe(error)}); expected BioC JSON") from None
-    return decoded, collection
+    if not isinstance(value, dict) or not isinstance(value.get("passages"), list):
+        raise ValueError("no passages")
+    decoded = biocjson.fromJSON(_complete(value, "document"), "BioCDocument")
+    texts = {key: information.get(key) or "" for key in ("source", "date", "key")}
+    return decoded, parse_collection({**texts, "infons": information.get("infons") or {}, "documents": []})
 
 
 def _complete(value, kind):
@@ -176,10 +178,10 @@ def _complete(value, kind):
       kind: a key of DEFAULTS: the name of the list that it is in.
     """
     if not isinstance(value, dict):
-        raise InputError(f"{str(value)[:40]!r} among the {kind}")
+        raise ValueError(f"{str(value)[:40]!r} among the {kind}")
     value = copy.deepcopy(DEFAULTS[kind]) | {key: part for key, part in value.items() if part is not None}
     if not isinstance(value.get("infons", {}), dict):
-        raise InputError(f"infons {str(value['infons'])[:40]!r}")
+        raise ValueError(f"infons {str(value['infons'])[:40]!r}")
     for key in value.keys() & DEFAULTS.keys():
         value[key] = [_complete(part, key) for part in value[key]]
     return value

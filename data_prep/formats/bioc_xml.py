@@ -48,17 +48,21 @@ def read(path, bad_document, report):
     with as_file(path, bad_document) as (file, bad_element):
         for count, element in enumerate(read_elements(file, "document", "collection"), 1):
             source = f"{name}, line {element.sourceline}"
-            if collection is None:
-                before = [*element.itersiblings(*COLLECTION_TEXTS, preceding=True)][::-1]
-                collection = _decode_xml(before, source)
             try:
-                (decoded,) = _decode_xml([element], source).documents
-                yield make_document(decoded, collection, source, f"{base_name(path)}:{count}", report)
+                if collection is None:
+                    before = [*element.itersiblings(*COLLECTION_TEXTS, preceding=True)][::-1]
+                    collection = _decode_xml(before)
+                (decoded,) = _decode_xml([element]).documents
+                document = make_document(decoded, collection, source, f"{base_name(path)}:{count}", report)
             except InputError as error:
                 bad_element(str(error))
+            except Exception as error:  # the library has no error of its own, and ours meets whatever it let pass
+                bad_element(f"{source}: not BioC ({describe(error)}); expected offsets, locations, nodes")
+            else:
+                yield document
 
 
-def _decode_xml(elements, source):
+def _decode_xml(elements):
     """Returns the BioCCollection of elements that a `collection` holds; they are changed."""
     for element in elements:
         for node in list(element.iter(*TEXTS)):
@@ -69,10 +73,7 @@ def _decode_xml(elements, source):
             for node in element.iter(tag):
                 node.set(attribute, node.get(attribute, ""))
     xml = "".join(etree.tostring(element, encoding="unicode", with_tail=False) for element in elements)
-    try:
-        decoded = bioc.loads(f"<collection>{xml}</collection>")
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{source}: not BioC ({describe(error)}); expected offsets, locations, nodes") from None
+    decoded = bioc.loads(f"<collection>{xml}</collection>")
     for holder in (decoded, *(part for document in decoded.documents for part in parts_of(document))):
         holder.infons = {key: value or "" for key, value in holder.infons.items()}  # the library has None for ""
     return decoded

@@ -100,7 +100,7 @@ class _Builder:
         columns = tuple(line.split("\t"))
         line_id = text[1] if text else columns[0]
         if line_id != self._id:
-            raise InputError(f"{where}: {line_id[:40]!r} instead of {self._id}; expected id|t|title before")
+            raise InputError(f"{where}: {line_id[:40]!r} instead of {self._id[:40]}; expected id|t|title before")
         if text:
             self._texts.append(text[3])
             self._kinds.append(KINDS[text[2]])

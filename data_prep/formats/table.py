@@ -238,10 +238,18 @@ def read_documents(path, input_format, bad_document, report=None):
     """
     found = detect_format(path) if input_format == AUTO else input_format
     check_installed(found, f"{name_of(path)}: {found}")
-    own = report or Report()
-    for document in FORMATS[found].read(path, bad_document, own):
+    own, bad = report or Report(), []
+    before = own.documents
+
+    def count_bad(message):
+        bad.append(1)
+        bad_document(message)
+
+    for document in FORMATS[found].read(path, count_bad, own):
         own.documents += 1
         yield document
+    if own.documents == before and not bad:
+        raise InputError(f"{name_of(path)}: no document in it; expected some in the format {found}")
     if report is None:
         _log_unused(own, name_of(path))
 

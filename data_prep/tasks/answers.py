@@ -8,14 +8,19 @@ import dataclasses
 import json
 import math
 import os
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from common.files import atomic_write
+from data_prep.tasks.questions import Encoding, Example
 from data_prep.text.tokenization import BasicTokenizer
 
 NO_CANDIDATE = "empty"  # the original's answer where no span is allowed
 LIST_THRESHOLD = 0.42  # list questions: lowest probability of an answer, by default
+
+_Value = TypeVar("_Value")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +43,17 @@ class Candidate:
     end_logit: float
 
     @property
-    def score(self):
+    def score(self) -> float:
         return self.start_logit + self.end_logit
 
 
-def predict(example, encoding, logits, options, do_lower_case):
+def predict(
+    example: Example,
+    encoding: Encoding,
+    logits: Sequence[tuple[np.ndarray, np.ndarray]],
+    options: Options,
+    do_lower_case: bool,
+) -> tuple[str, list[dict[str, Any]], float | None]:
     """The answer to a question, its n-best list and the score of no answer.
 
     Args:
@@ -62,7 +73,13 @@ def predict(example, encoding, logits, options, do_lower_case):
     return n_best(texts, null_candidate(logits) if options.with_negative else None, options)
 
 
-def rank(example, encoding, logits, options, do_lower_case):
+def rank(
+    example: Example,
+    encoding: Encoding,
+    logits: Sequence[tuple[np.ndarray, np.ndarray]],
+    options: Options,
+    do_lower_case: bool,
+) -> dict[str, Candidate]:
     """The best candidates, without that of no answer, of which equal texts are one.
 
     Args:
@@ -79,9 +96,9 @@ def rank(example, encoding, logits, options, do_lower_case):
     )
 
 
-def first_of_each_text(pairs, limit):
+def first_of_each_text(pairs: Iterable[tuple[str, _Value]], limit: int) -> dict[str, _Value]:
     """A dict of the first pairs of a text and something, each text once, `limit` of them at most."""
-    texts = {}
+    texts: dict[str, _Value] = {}
     for text, value in pairs:
         if len(texts) == limit:
             break
@@ -89,7 +106,9 @@ def first_of_each_text(pairs, limit):
     return texts
 
 
-def n_best(texts, null, options):
+def n_best(
+    texts: dict[str, Candidate], null: Candidate | None, options: Options
+) -> tuple[str, list[dict[str, Any]], float | None]:
     """From candidates to what `predict` returns.
 
     Args:
@@ -156,7 +175,7 @@ def _windows_with_most_context(windows, num_pieces):
     return owner
 
 
-def null_candidate(logits):
+def null_candidate(logits: Iterable[tuple[np.ndarray, np.ndarray]]) -> Candidate:
     """No answer, with the lowest of the scores that the windows give it, at `[CLS]`."""
     scores = [(float(start_logits[0]), float(end_logits[0])) for start_logits, end_logits in logits]
     return Candidate(-1, -1, *min(scores, key=sum))
@@ -169,7 +188,7 @@ def _text(example, encoding, candidate, basic_tokenizer):
     return recover_text(piece_text, " ".join(words), basic_tokenizer)
 
 
-def recover_text(piece_text, source, basic_tokenizer):
+def recover_text(piece_text: str, source: str, basic_tokenizer: BasicTokenizer) -> str:
     """The part of a source that a text of joined pieces stands for, as the original finds it.
 
     Both are compared without spaces, character by character: `steve smith` in `Steve Smith's` is `Steve Smith`. Where
@@ -195,7 +214,7 @@ def _softmax(scores):
     return [x / sum(exponentials) for x in exponentials]
 
 
-def write_json(directory, name, value):
+def write_json(directory: str, name: str, value: object) -> None:
     """Writes a result file with the original's layout."""
     with atomic_write(os.path.join(directory, name)) as file:
         file.write(json.dumps(value, indent=4) + "\n")

@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+from collections.abc import Iterable
+from typing import Any
 
 from common.errors import InputError
 from common.inputs import read_json
@@ -24,8 +26,8 @@ class Question:
     id: str
     type: str
     body: str
-    snippets: list
-    exact_answer: object
+    snippets: list[Snippet]
+    exact_answer: Any
 
 
 def _parse_question(entry, where):
@@ -58,7 +60,7 @@ def _pmid(document):
     return match.group(1) if match else ""
 
 
-def read_questions(paths):
+def read_questions(paths: Iterable[str]) -> tuple[list[Question], list[str]]:
     """Reads the questions of several files.
 
     Returns:
@@ -69,7 +71,8 @@ def read_questions(paths):
       InputError: a file that is not BioASQ's, a question without id, body or type or with an id of another length, an
         id with two different contents.
     """
-    found, repeated = {}, []  # id -> (question, path)
+    found: dict[str, tuple[Question, str]] = {}  # by id, with its path
+    repeated: list[str] = []
     for path in paths:
         content = read_json(path, "a file of BioASQ")
         if not isinstance(content, dict) or not isinstance(content.get("questions"), list):
@@ -88,7 +91,7 @@ def read_questions(paths):
     return [question for question, _ in found.values()], repeated
 
 
-def exact_answers(question):
+def exact_answers(question: Question) -> list[list[str]]:
     """The exact answers of a factoid or list question, each a list of its synonyms; blank ones are left out.
 
     A list question has one for each item. A factoid question has one, with all that is given as its synonyms: years
@@ -113,7 +116,7 @@ def _strings(value, question_id):
         yield value.strip()
 
 
-def yes_or_no(question):
+def yes_or_no(question: Question) -> str | None:
     """The exact answer of a yes/no question as "yes" or "no" (of "Yes", "yes.", ["yes"] too), None if it is neither."""
     value = question.exact_answer
     while isinstance(value, list) and len(value) == 1:

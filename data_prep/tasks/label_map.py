@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 
 from common.errors import InputError
 from common.files import atomic_write
@@ -9,12 +10,12 @@ from common.files import atomic_write
 FILE_NAME = "label_map.json"
 
 
-def write(directory, labels):
+def write(directory: str, labels: Iterable[str]) -> None:
     with atomic_write(os.path.join(directory, FILE_NAME)) as file:
         json.dump({label: index for index, label in enumerate(labels)}, file, indent=1)
 
 
-def read(directory, required=()):
+def read(directory: str, required: Iterable[str] = ()) -> list[str] | None:
     """The labels that a model in `directory` was trained with; None if it does not say.
 
     Raises:

@@ -6,6 +6,8 @@ Words are followed by their index all the way, never by the look of their pieces
 import dataclasses
 import functools
 import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from common.files import atomic_write
 from common.inputs import read_lines
 from data_prep.formats.conll import split_columns
 from data_prep.records.example_proto import encode_example
+from data_prep.text.tokenization import FullTokenizer
 
 PADDING, CONTINUATION, CLS, SEP = "[PAD]", "X", "[CLS]", "[SEP]"
 OUTSIDE = "O"
@@ -25,8 +28,8 @@ REQUIRED_LABELS = (OUTSIDE, *SPECIAL_LABELS)
 class Sentence:
     """Words and their labels, one each."""
 
-    words: list
-    labels: list
+    words: list[str]
+    labels: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,14 +45,14 @@ class Window:
 class Pieces:
     """A sentence in pieces; `word_of[i]` is the index of the word that piece i belongs to."""
 
-    tokens: list
-    word_of: list
+    tokens: list[str]
+    word_of: list[int]
 
 
 # Files
 
 
-def read_sentences(path, known_labels=None):
+def read_sentences(path: str, known_labels: Collection[str] | None = None) -> list[Sentence]:
     """Reads a file with a word and its label a line and a blank line after each sentence, see `formats.conll`.
 
     Args:
@@ -59,7 +62,9 @@ def read_sentences(path, known_labels=None):
     Raises:
       InputError: a line without label, a label that is not known, no sentence at all.
     """
-    sentences, words, labels = [], [], []
+    sentences = []
+    words: list[str] = []
+    labels: list[str] = []
     for number, line in read_lines(path):
         columns = split_columns(line, f"{path}, line {number}")
         if not columns:
@@ -83,7 +88,7 @@ def read_sentences(path, known_labels=None):
     return sentences
 
 
-def read_training_sentences(data_dir):
+def read_training_sentences(data_dir: str) -> list[Sentence]:
     """`train_dev.tsv`, or `train.tsv` and `devel.tsv` where a data set (JNLPBA) comes without it."""
     joined = os.path.join(data_dir, "train_dev.tsv")
     if os.path.exists(joined):
@@ -97,7 +102,7 @@ def read_training_sentences(data_dir):
 # Labels
 
 
-def make_label_list(sentences):
+def make_label_list(sentences: Iterable[Sentence]) -> list[str]:
     """The labels of a model, index by index, from the labels of a data set.
 
     For plain B, I and O they are the original's: [PAD] B I O X [CLS] [SEP].
@@ -109,7 +114,7 @@ def make_label_list(sentences):
     return [PADDING, *sorted(found), CONTINUATION, CLS, SEP]
 
 
-def data_labels(labels):
+def data_labels(labels: Iterable[str]) -> list[str]:
     """Those of a model's labels that a data set may have."""
     return [label for label in labels if label not in SPECIAL_LABELS]
 
@@ -117,7 +122,7 @@ def data_labels(labels):
 # Pieces and records
 
 
-def split_words(sentences, tokenizer):
+def split_words(sentences: Iterable[Sentence], tokenizer: FullTokenizer) -> list[Pieces]:
     """Each sentence in `Pieces`."""
     tokenize = functools.cache(tokenizer.tokenize)
     result = []
@@ -127,7 +132,7 @@ def split_words(sentences, tokenizer):
     return result
 
 
-def make_windows(pieces, max_seq_length, truncate=False):
+def make_windows(pieces: Iterable[Pieces], max_seq_length: int, truncate: bool = False) -> list[Window]:
     """Cuts sentences into windows that fit a sequence.
 
     A longer sentence becomes windows that overlap by half, each beginning with a word, so that every
@@ -152,7 +157,13 @@ def _word_start(sentence, piece, after):
     return start if start > after else piece
 
 
-def serialize(windows, pieces, sentences, tokenizer, labels):
+def serialize(
+    windows: Iterable[Window],
+    pieces: Sequence[Pieces],
+    sentences: Iterable[Sentence],
+    tokenizer: FullTokenizer,
+    labels: Sequence[str],
+) -> Iterator[bytes]:
     """Yields a record a window: `input_ids`, `input_mask`, `segment_ids`, `label_ids`."""
     tags = [label_pieces(*parts, labels) for parts in zip(pieces, sentences, strict=True)]
     for window in windows:
@@ -169,7 +180,7 @@ def serialize(windows, pieces, sentences, tokenizer, labels):
         )
 
 
-def label_pieces(pieces, sentence, labels):
+def label_pieces(pieces: Pieces, sentence: Sentence, labels: Sequence[str]) -> list[int]:
     """Label indices of `[CLS]`, the pieces, `[SEP]`: a word's first piece has its label, the others have `X`."""
     previous = [-1, *pieces.word_of]
     names = [
@@ -182,7 +193,9 @@ def label_pieces(pieces, sentence, labels):
 # Predictions
 
 
-def merge_windows(windows, predictions, pieces):
+def merge_windows(
+    windows: Sequence[Window], predictions: Iterable[np.ndarray], pieces: Sequence[Pieces]
+) -> list[np.ndarray]:
     """Joins the predicted labels of the windows of each sentence.
 
     Where windows overlap, a piece has the label of the window in which it is farthest from an edge.
@@ -195,8 +208,8 @@ def merge_windows(windows, predictions, pieces):
     Returns:
       For each sentence, an array of label indices: `[CLS]`, the pieces that a window held, `[SEP]`.
     """
-    merged = [None] * len(pieces)
-    depth = [None] * len(pieces)
+    merged: list[Any] = [None] * len(pieces)
+    depth: list[Any] = [None] * len(pieces)
     ends = {window.sentence: window.end for window in windows}  # of the last window
     for window, predicted in zip(windows, predictions, strict=True):
         i, inside = window.sentence, slice(window.start, window.end)
@@ -216,7 +229,7 @@ def _depth(size):
     return np.minimum(np.arange(size), np.arange(size)[::-1])
 
 
-def word_labels(sentence, pieces, predicted, labels):
+def word_labels(sentence: Sentence, pieces: Pieces, predicted: np.ndarray, labels: Sequence[str]) -> list[str]:
     """The label of each word: that of its first piece.
 
     A word without a piece, or beyond a truncated sequence, or whose piece was given a special label, is `O`.
@@ -230,7 +243,9 @@ def word_labels(sentence, pieces, predicted, labels):
     return result
 
 
-def write_predictions(output_dir, pieces, merged, labels):
+def write_predictions(
+    output_dir: str, pieces: Iterable[Pieces], merged: Iterable[np.ndarray], labels: Sequence[str]
+) -> None:
     """Writes `token_test.txt` and `label_test.txt`: a piece and its label a line, `[CLS]` and `[SEP]` around.
 
     As in the original, a piece labelled `[PAD]` is written as `O`.

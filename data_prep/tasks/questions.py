@@ -17,10 +17,12 @@ import functools
 import logging
 import random
 import re
+from collections.abc import Iterable, Iterator
 
 from common.errors import InputError, name_some
 from common.inputs import read_json
 from data_prep.records.example_proto import encode_example
+from data_prep.text.tokenization import FullTokenizer
 
 # As the original cuts a context into words: no other Unicode space ends one.
 WORD = re.compile("[^ \t\r\n\u202f]+")
@@ -37,7 +39,7 @@ class Example:
 
     id: str
     question: str
-    words: list
+    words: list[str]
     answer: str | None = None
     first_word: int = -1
     last_word: int = -1
@@ -48,8 +50,8 @@ class Context:
     """A text and its words, which all questions on it share; `starts` are their first characters."""
 
     text: str
-    words: list
-    starts: list
+    words: list[str]
+    starts: list[int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,15 +62,15 @@ class Encoding:
     the pieces `first` to `last`, both -1 where there is none.
     """
 
-    question: list
-    pieces: list
-    word_of: list
-    windows: list
+    question: list[str]
+    pieces: list[str]
+    word_of: list[int]
+    windows: list[tuple[int, int]]
     first: int = -1
     last: int = -1
 
     @property
-    def context_start(self):
+    def context_start(self) -> int:
         """Where the context begins in a sequence."""
         return len(self.question) + 2  # [CLS] and [SEP]
 
@@ -76,7 +78,7 @@ class Encoding:
 # Files
 
 
-def read_examples(path, verbose=False):
+def read_examples(path: str, verbose: bool = False) -> list[Example]:
     """Reads questions to answer.
 
     Raises:
@@ -94,7 +96,7 @@ def read_examples(path, verbose=False):
     return examples
 
 
-def read_span_examples(path, with_negative=False, verbose=False):
+def read_span_examples(path: str, with_negative: bool = False, verbose: bool = False) -> list[Example]:
     """Reads questions to train on whose answers are stretches of the context.
 
     As in the original, an answer that is not in the words around its place is left out, with a warning.
@@ -128,7 +130,7 @@ def read_span_examples(path, with_negative=False, verbose=False):
     return examples
 
 
-def read_yes_no_examples(path, balance, seed, verbose=False):
+def read_yes_no_examples(path: str, balance: bool, seed: int, verbose: bool = False) -> list[Example]:
     """Reads yes/no questions to train on.
 
     Args:
@@ -140,7 +142,8 @@ def read_yes_no_examples(path, balance, seed, verbose=False):
     Raises:
       InputError: the file is not as described, an answer is neither yes nor no, or one of them does not occur.
     """
-    by_answer, empty = {answer: [] for answer in YES_NO}, []
+    by_answer: dict[str, list[Example]] = {answer: [] for answer in YES_NO}
+    empty = []
     for question, context in _read_questions(path):
         answer = question.get("answers")
         if answer not in YES_NO:
@@ -239,7 +242,9 @@ def _warn_of_repeated_ids(path, examples, verbose):
 # Pieces, windows and records
 
 
-def encode(examples, tokenizer, max_seq_length, doc_stride, max_query_length):
+def encode(
+    examples: Iterable[Example], tokenizer: FullTokenizer, max_seq_length: int, doc_stride: int, max_query_length: int
+) -> Iterator[Encoding]:
     """Yields the `Encoding` of each example.
 
     A question is cut to `max_query_length` pieces. A context that does not fit into the rest of the sequence
@@ -248,7 +253,9 @@ def encode(examples, tokenizer, max_seq_length, doc_stride, max_query_length):
     tokenize = functools.lru_cache(100_000)(tokenizer.tokenize)
     for example in examples:
         question = tokenizer.tokenize(example.question)[:max_query_length]
-        pieces, word_of, starts = [], [], []
+        pieces: list[str] = []
+        word_of: list[int] = []
+        starts = []
         for index, word in enumerate(example.words):
             starts.append(len(pieces))
             pieces += tokenize(word)
@@ -284,7 +291,7 @@ def _improve_span(pieces, first, last, answer):
     return first, last
 
 
-def serialize_spans(encodings, tokenizer):
+def serialize_spans(encodings: Iterable[Encoding], tokenizer: FullTokenizer) -> Iterator[bytes]:
     """Yields a record a window, as of `records.span_features`.
 
     Where the answer is not wholly inside, both positions are 0, that of `[CLS]`.
@@ -298,7 +305,9 @@ def serialize_spans(encodings, tokenizer):
             yield encode_example(features)
 
 
-def serialize_yes_no(examples, encodings, tokenizer):
+def serialize_yes_no(
+    examples: Iterable[Example], encodings: Iterable[Encoding], tokenizer: FullTokenizer
+) -> Iterator[bytes]:
     """Yields a record a window, as of `records.label_features`, with the answer of its example if it has one."""
     for example, encoding in zip(examples, encodings, strict=True):
         label = YES_NO.index(example.answer or YES_NO[0])

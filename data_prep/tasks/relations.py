@@ -12,10 +12,13 @@ import dataclasses
 import logging
 import os
 import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from common.errors import InputError
 from common.inputs import read_lines
+from data_prep.formats.document import Entity
 from data_prep.records.example_proto import encode_example
+from data_prep.text.tokenization import FullTokenizer
 
 MARKER = re.compile(r"@(?!OTHER\$)[^\s@$]+\$")  # what stands for one of the two entities
 OTHER = "@OTHER$"  # for one that is not of the pair
@@ -32,7 +35,7 @@ class Example:
     label: str | None
 
 
-def read_examples(path, known_labels=None):
+def read_examples(path: str, known_labels: Collection[str] | None = None) -> list[Example]:
     """Reads a file without header: sentence, tab, label a line. An empty file has no examples.
 
     Args:
@@ -42,7 +45,7 @@ def read_examples(path, known_labels=None):
     Raises:
       InputError: a row that is not sentence and label, a label that is not known.
     """
-    examples = []
+    examples: list[Example] = []
     for number, columns in _rows(path):
         if len(columns) != 2:
             raise InputError(f"{path}, line {number}: {len(columns)} columns; expected sentence, tab, label")
@@ -54,7 +57,7 @@ def read_examples(path, known_labels=None):
     return examples
 
 
-def read_test_examples(path, known_labels=None):
+def read_test_examples(path: str, known_labels: Collection[str] | None = None) -> list[Example]:
     """Reads a file whose first line is a header: index, sentence and, where known, label, in any order and case.
 
     Args:
@@ -74,7 +77,7 @@ def read_test_examples(path, known_labels=None):
         )
     sentence_column, label_column = columns_by_name["sentence"], columns_by_name.get("label")
     index_column = columns_by_name.get("index")
-    examples = []
+    examples: list[Example] = []
     for number, columns in rows:
         if len(columns) != len(header):
             raise InputError(f"{path}, line {number}: {len(columns)} columns; expected {len(header)}, as in the header")
@@ -103,12 +106,12 @@ def _check_label(path, number, label, known_labels):
 class TextDescription:
     """What a model learned to read, which new text must look like."""
 
-    entity_pairs: list  # what stands for the two entities, as [["@DISEASE$", "@GENE$"]]; the most frequent pair first
+    entity_pairs: list[list[str]]  # what stands for the two, as [["@DISEASE$", "@GENE$"]]; the most frequent pair first
     mask_others: bool  # further entities are @OTHER$
     lower_case: bool  # but for the entities
 
 
-def describe_text(examples):
+def describe_text(examples: Collection[Example]) -> TextDescription:
     """The `TextDescription` of examples."""
     markers = [MARKER.findall(example.sentence) for example in examples]
     pairs = collections.Counter(tuple(sorted(found)) for found in markers if len(found) == 2)
@@ -120,7 +123,7 @@ def describe_text(examples):
     )
 
 
-def find_folds(directory):
+def find_folds(directory: str) -> list[str]:
     """The folds of a cross-validation: names of the subdirectories that are numbers, in their order.
 
     Raises:
@@ -134,7 +137,13 @@ def find_folds(directory):
     return names
 
 
-def serialize(examples, tokenizer, labels, max_seq_length, truncate=False):
+def serialize(
+    examples: Iterable[Example],
+    tokenizer: FullTokenizer,
+    labels: Sequence[str],
+    max_seq_length: int,
+    truncate: bool = False,
+) -> Iterator[bytes]:
     """Yields a record an example: `[CLS]`, the pieces, `[SEP]`.
 
     A sentence that is too long is cut as of `cut`. A last line of log counts those.
@@ -165,7 +174,9 @@ def serialize(examples, tokenizer, labels, max_seq_length, truncate=False):
         logging.warning("%d sentences cut to %d pieces, an entity lost in %d of them", long, max_seq_length, lost)
 
 
-def split_sentence(sentence, tokenizer, room, truncate=False):
+def split_sentence(
+    sentence: str, tokenizer: FullTokenizer, room: int, truncate: bool = False
+) -> tuple[list[str], bool, bool]:
     """The pieces of a sentence, at most `room`; whether it was cut, and whether an entity was lost."""
     pieces, spans = tokenizer.tokenize_with_spans(sentence)
     if len(pieces) <= room:
@@ -176,7 +187,7 @@ def split_sentence(sentence, tokenizer, room, truncate=False):
     return cut(pieces, room, first, last), True, False
 
 
-def cut(pieces, room, first, last):
+def cut(pieces: list[str], room: int, first: int, last: int) -> list[str]:
     """Cuts a sentence so that its entities stay, which are at the pieces `first` to `last`.
 
     In this order: 1. the end is cut off; 2. where that would lose an entity, both sides of the two; 3. where they are
@@ -208,18 +219,18 @@ def _entity_pieces(sentence, spans):
     return inside[0], inside[-1]
 
 
-def lower_case(sentence):
+def lower_case(sentence: str) -> str:
     """Lower-cases a sentence but for what stands for entities."""
     parts = re.split(r"(@[^\s@$]+\$)", sentence)
     return "".join(part if number % 2 else part.lower() for number, part in enumerate(parts))
 
 
-def labels_of(examples):
+def labels_of(examples: Iterable[Example]) -> list[str]:
     """The labels that occur, sorted."""
     return sorted({example.label for example in examples if example.label is not None})
 
 
-def anonymize(text, span, first, second, others):
+def anonymize(text: str, span: tuple[int, int], first: Entity, second: Entity, others: Iterable[Entity]) -> str:
     """A sentence with two entities replaced by their types.
 
     Args:

@@ -6,6 +6,7 @@ P pieces and K parts of characters of all contexts, Q candidates.
 
 import tensorflow as tf
 
+from inference.graph.tokenizer import Pieces, Words
 from inference.graph.vectors import before, changes, count_before, hash_ranges, ranges, row_starts, where
 
 GAPS = [ord(char) for char in " \t\r\n\u202f"]  # between the words of a context
@@ -15,7 +16,7 @@ LOOK_BACK = 200  # parts of a word before an answer among which its text is look
 class AnswerTexts:
     """The contexts in characters, words, parts and pieces; everything is an index among those of all contexts."""
 
-    def __init__(self, context, words, pieces, unknown_id):
+    def __init__(self, context: tf.Tensor, words: Words, pieces: Pieces, unknown_id: int) -> None:
         """Takes strings, their `Words` and `Pieces`, and the id of an unknown piece."""
         characters = tf.strings.unicode_decode(context, "UTF-8")
         self._text_start = row_starts(characters)
@@ -51,7 +52,7 @@ class AnswerTexts:
         self._piece_parts = tf.cumsum(tf.concat([[0], pieces.sizes.flat_values], 0))  # [P + 1]
         self._unknown_before = count_before(pieces.ids.flat_values == unknown_id)  # [P + 1]
 
-    def find(self, text_of, first, last):
+    def find(self, text_of: tf.Tensor, first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Finds the texts of candidates.
 
         Args:

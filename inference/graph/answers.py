@@ -6,9 +6,11 @@ ends of a window, Q candidates, A answers, L labels.
 
 import dataclasses
 
+import keras
 import tensorflow as tf
 
 from data_prep.tasks.answers import LIST_THRESHOLD, Options
+from fine_tuning.model_directory import ModelDirectory
 from inference.graph.answer_texts import AnswerTexts
 from inference.graph.sequences import BatchedModel
 from inference.graph.tokenizer import GraphTokenizer
@@ -33,10 +35,10 @@ class Found:
     starts: tf.Tensor  # int32 [A], characters of the context; -1 for no answer
     ends: tf.Tensor
 
-    def gather(self, places):
+    def gather(self, places: tf.Tensor) -> "Found":
         return Found(*(tf.gather(values, places) for values in vars(self).values()))
 
-    def local_places(self, count):
+    def local_places(self, count: tf.Tensor) -> tf.Tensor:
         """The number of each answer among those to its question, of so many, from 0."""
         counts = tf.math.bincount(self.text_of, minlength=count, maxlength=count)
         return tf.range(tf.size(self.text_of)) - tf.gather(tf.cumsum(counts, exclusive=True), self.text_of)
@@ -45,7 +47,7 @@ class Found:
 class QuestionAnswerer:
     """Answers questions, each from its own context."""
 
-    def __init__(self, directory, model, batch_size):
+    def __init__(self, directory: ModelDirectory, model: keras.layers.Layer, batch_size: int) -> None:
         """Takes a `ModelDirectory`, its Keras layer and the number of windows a batch."""
         settings = directory.settings
         lower_case = directory.tokenizer.basic_tokenizer.do_lower_case
@@ -55,7 +57,7 @@ class QuestionAnswerer:
         self._doc_stride, self._type, self._labels = settings["doc_stride"], settings["question_type"], directory.labels
         self._options = Options(with_negative=settings["version_2_with_negative"])
 
-    def __call__(self, question, context):
+    def __call__(self, question: tf.Tensor, context: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers questions.
 
         Args:
@@ -102,7 +104,9 @@ class QuestionAnswerer:
         first = tf.gather(row_starts(ids), text_of)
         return Windows(text_of, first + starts, first + ends)
 
-    def _candidates(self, logits, windows, context_start):
+    def _candidates(
+        self, logits: list[tf.Tensor], windows: Windows, context_start: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         """`answers._candidates`: question, first and last piece (int32 [Q], among the P), score (float64 [Q])."""
         lengths = context_start + windows.ends - windows.starts + 1  # 1: the last [SEP]
         is_piece = tf.sequence_mask(lengths, self._max_seq_length)

@@ -4,10 +4,14 @@ Dimensions in shape comments: B strings, W words and P pieces of all strings, N 
 E entities, L labels.
 """
 
+from collections.abc import Sequence
+
+import keras
 import tensorflow as tf
 
 from biocodes import conlleval
 from data_prep.tasks import ner
+from fine_tuning.model_directory import ModelDirectory
 from inference.graph.sequences import BatchedModel
 from inference.graph.tokenizer import GraphBasicTokenizer, GraphTokenizer
 from inference.graph.vectors import (
@@ -27,7 +31,7 @@ from inference.graph.vectors import (
 class EntityFinder:
     """Finds entities. A string is a sentence; one that is too long for the model is read in windows."""
 
-    def __init__(self, directory, model, name, batch_size):
+    def __init__(self, directory: ModelDirectory, model: keras.layers.Layer, name: str, batch_size: int) -> None:
         """Takes a `ModelDirectory`, its Keras layer, the type of entities whose labels have none, sequences a batch."""
         self._word_tokenizer = GraphBasicTokenizer(do_lower_case=False)
         lower_case = directory.tokenizer.basic_tokenizer.do_lower_case
@@ -36,7 +40,7 @@ class EntityFinder:
         self._room = directory.max_seq_length - 2  # [CLS] and [SEP]
         self._table = LabelTable(directory.labels, name)
 
-    def __call__(self, text):
+    def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Finds the entities of strings [B], in the order of the text.
 
         Returns:
@@ -125,7 +129,7 @@ class EntityFinder:
 class LabelTable:
     """The labels of a model, and those that `ner.join_words` makes of them, by index."""
 
-    def __init__(self, labels, name):
+    def __init__(self, labels: Sequence[str], name: str) -> None:
         is_data = [label not in (ner.OUTSIDE, *ner.SPECIAL_LABELS) for label in labels]
         inside = [f"I{label[1:]}" if data else ner.OUTSIDE for label, data in zip(labels, is_data, strict=True)]
         names = list(dict.fromkeys([*labels, *inside]))

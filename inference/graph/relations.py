@@ -6,8 +6,10 @@ Dimensions in shape comments: B strings, C characters of all strings, P pieces o
 import functools
 import sys
 
+import keras
 import tensorflow as tf
 
+from fine_tuning.model_directory import ModelDirectory
 from inference.graph.sequences import BatchedModel
 from inference.graph.tokenizer import GraphTokenizer
 from inference.graph.vectors import changes, encode_ranges, group_rows, ranges, row_sizes, row_starts, where
@@ -24,7 +26,7 @@ def _spaces():
 class RelationClassifier:
     """Classifies sentences. One that is too long for the model is cut as in training, so that its entities stay."""
 
-    def __init__(self, directory, model, batch_size):
+    def __init__(self, directory: ModelDirectory, model: keras.layers.Layer, batch_size: int) -> None:
         """Takes a `ModelDirectory`, its Keras layer and the number of sequences a batch."""
         lower_case = directory.tokenizer.basic_tokenizer.do_lower_case
         self._tokenizer = GraphTokenizer(directory.tokenizer.vocab, lower_case)
@@ -33,7 +35,7 @@ class RelationClassifier:
         self._lower_case = directory.settings["lower_case"]
         self._labels = tf.constant(directory.labels)
 
-    def __call__(self, text):
+    def __call__(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies strings [B].
 
         Returns:

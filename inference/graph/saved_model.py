@@ -17,12 +17,13 @@ Signatures, the inputs string [B], outputs [B] or [B, most]:
 import tensorflow as tf
 
 from fine_tuning import tasks
+from fine_tuning.model_directory import ModelDirectory
 from inference.graph.answers import QuestionAnswerer
 from inference.graph.entities import EntityFinder
 from inference.graph.relations import RelationClassifier
 
 
-def save(directory, path, name, batch_size):
+def save(directory: ModelDirectory, path: str, name: str, batch_size: int) -> None:
     """Writes the model of a `ModelDirectory`.
 
     Args:
@@ -40,7 +41,7 @@ def save(directory, path, name, batch_size):
     tf.saved_model.save(module, path, signatures={tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY: signature})
 
 
-def make_signature(directory, name, batch_size):
+def make_signature(directory: ModelDirectory, name: str, batch_size: int) -> tf.types.experimental.PolymorphicFunction:
     """The function that `save` writes: of tensors by input to a dict of tensors by output."""
     model = directory.load()
     if directory.task is tasks.NER:

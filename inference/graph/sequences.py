@@ -3,8 +3,10 @@
 Dimensions in shape comments: N sequences, F sequence length, S batch size.
 """
 
+import keras
 import tensorflow as tf
 
+from fine_tuning.model_directory import ModelDirectory
 from inference.graph.vectors import row_sizes
 from modeling import unpadding
 
@@ -12,23 +14,23 @@ from modeling import unpadding
 class BatchedModel:
     """A model that takes any number of sequences of pieces; no more than a batch of them is in memory at a time."""
 
-    def __init__(self, directory, model, batch_size):
+    def __init__(self, directory: ModelDirectory, model: keras.layers.Layer, batch_size: int) -> None:
         """Takes a `ModelDirectory`, its Keras layer, and the number of sequences a batch."""
         vocab = directory.tokenizer.vocab
         self.cls, self.sep = vocab["[CLS]"], vocab["[SEP]"]
         self.max_seq_length = directory.max_seq_length
         self._decode, self._model, self._batch_size = directory.task.decode, model, batch_size
 
-    def classify(self, ids, second=None):
+    def classify(self, ids: tf.RaggedTensor, second: tf.Tensor | None = None) -> tf.Tensor:
         """The probabilities of the labels of whole sequences, see `_run`: float32 [N, L]."""
         return self._run(("probabilities",), ids, second, [self._model.num_labels])[0]
 
-    def label_pieces(self, ids):
+    def label_pieces(self, ids: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The best label of each piece, int32 [N, F], and its probability, float32 [N, F]; see `_run`."""
         labels, confidences = self._run(("labels", "confidences"), ids, None, [self.max_seq_length])
         return tf.cast(labels, tf.int32), confidences
 
-    def score_spans(self, ids, second):
+    def score_spans(self, ids: tf.RaggedTensor, second: tf.Tensor) -> list[tf.Tensor]:
         """The logits of a start and of an end at each piece, float32 [N, F] each; see `_run`."""
         return self._run(("start", "end"), ids, second, [self.max_seq_length])
 
@@ -70,7 +72,7 @@ class BatchedModel:
         outputs = tf.gather(tf.reshape(outputs, [-1, *shape, len(names)]), tf.math.invert_permutation(order))
         return tf.unstack(outputs, axis=-1)
 
-    def add_special_pieces(self, *segments):
+    def add_special_pieces(self, *segments: tf.RaggedTensor) -> tf.RaggedTensor:
         """`[CLS]`, each segment and `[SEP]` behind it: ragged int32 [N, pieces] to [N, F]."""
         edge = tf.ones([segments[0].nrows(), 1], tf.int32)
         parts = [edge * self.cls]

@@ -14,6 +14,8 @@ Dimensions in shape comments: B strings, C characters of all strings, K parts of
 import dataclasses
 import functools
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -45,8 +47,8 @@ class CharacterTable:
     characters, which may be dropped (marks) or be words of their own.
     """
 
-    def __init__(self, do_lower_case):
-        rows = {}
+    def __init__(self, do_lower_case: bool) -> None:
+        rows: dict[tuple[Any, ...], int] = {}
         row_of = [rows.setdefault(_row(chr(i), do_lower_case), len(rows)) for i in range(NUM_CODE_POINTS)]
         cleaning, is_word, dropped, combining, case, expansions = zip(*rows, strict=True)
         sizes = [len(expansion) for expansion in expansions]
@@ -60,7 +62,7 @@ class CharacterTable:
         self.expansion_starts = tf.constant(np.cumsum([0, *sizes[:-1]]), tf.int32)
         self.expansions = tf.constant([part for expansion in expansions for part in expansion], tf.int32)
 
-    def rows(self, codes):
+    def rows(self, codes: tf.Tensor) -> tf.Tensor:
         """The row, int32, of each code point."""
         return tf.cast(tf.gather(self.row_of, codes), tf.int32)
 
@@ -101,7 +103,7 @@ class Words:
     starts: tf.Tensor  # int32 [K], span of each part in its string
     ends: tf.Tensor
 
-    def spans(self, sizes):
+    def spans(self, sizes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Starts and ends, int32, of stretches of so many parts, one behind the other; `self.sizes`: of the words."""
         groups = tf.repeat(tf.range(tf.size(sizes)), sizes)
         return tf.math.segment_min(self.starts, groups), tf.math.segment_max(self.ends, groups)
@@ -120,11 +122,11 @@ class Pieces:
 class GraphBasicTokenizer:
     """`BasicTokenizer` in TensorFlow operations."""
 
-    def __init__(self, do_lower_case):
+    def __init__(self, do_lower_case: bool) -> None:
         self.do_lower_case = do_lower_case
         self.table = character_table(do_lower_case)
 
-    def split(self, texts):
+    def split(self, texts: tf.Tensor) -> Words:
         """Cuts strings [B] into `Words`."""
         characters = tf.strings.unicode_decode(texts, "UTF-8")
         codes, text_of = characters.flat_values, tf.cast(characters.value_rowids(), tf.int32)  # [C]
@@ -225,7 +227,7 @@ class GraphBasicTokenizer:
 class GraphTokenizer:
     """`FullTokenizer` in TensorFlow operations."""
 
-    def __init__(self, vocab, do_lower_case):
+    def __init__(self, vocab: Mapping[str, int], do_lower_case: bool) -> None:
         """Takes `{piece: id}` as of `tokenization.load_vocab`."""
         self.basic_tokenizer = GraphBasicTokenizer(do_lower_case)
         self.unknown_id = vocab[UNKNOWN_PIECE]
@@ -236,11 +238,11 @@ class GraphTokenizer:
         self._piece_sizes = tf.constant([len(line) for line in lines])
         self._unknown_word = find_unknown_word(vocab)
 
-    def tokenize(self, texts):
+    def tokenize(self, texts: tf.Tensor) -> Pieces:
         """Cuts strings [B] into `Pieces`."""
         return self.cut(self.basic_tokenizer.split(texts), tf.size(texts))
 
-    def cut(self, words, count):
+    def cut(self, words: Words, count: tf.Tensor) -> Pieces:
         """Cuts the `Words` of so many strings into `Pieces`."""
         strings = tf.where(words.sizes > MAX_WORD_CHARS, self._unknown_word, words.strings)
         pieces = self._wordpiece_tokenizer.tokenize(strings)  # [W, pieces of the word]

@@ -14,16 +14,20 @@ import json
 import logging
 import time
 import traceback
+from collections.abc import Collection
+from typing import Any
 
 import flask
 from werkzeug.exceptions import HTTPException, InternalServerError, abort
+from werkzeug.wrappers import Response
 
 from data_prep.formats import jsonl
 from data_prep.formats.document import Document
 from data_prep.formats.text import find_paragraphs
 from inference import question_answering
+from inference.annotator import Annotator
 from inference.web import schema, view
-from inference.web.models import MAX_QUESTION, Models
+from inference.web.models import MAX_QUESTION, Limits, Models
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; "
@@ -38,7 +42,12 @@ JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 pages = flask.Blueprint("pages", __name__)
 
 
-def create_app(annotator, reader, limits, hosts=None):
+def create_app(
+    annotator: Annotator | None,
+    reader: question_answering.Reader | None,
+    limits: Limits,
+    hosts: Collection[str] | None = None,
+) -> flask.Flask:
     """Makes the Flask application.
 
     Args:
@@ -50,7 +59,7 @@ def create_app(annotator, reader, limits, hosts=None):
     """
     app = flask.Flask(__name__, static_folder=None, template_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=limits.max_bytes, MAX_FORM_MEMORY_SIZE=limits.max_bytes, HOSTS=hosts)
-    app.json.sort_keys = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's own provider
     app.url_map.merge_slashes = False  # // is no address either, and redirects to none
     app.extensions["models"] = Models(annotator, reader, limits)
     app.register_error_handler(Exception, show_error)
@@ -58,7 +67,7 @@ def create_app(annotator, reader, limits, hosts=None):
     return app
 
 
-def models():
+def models() -> Models:
     """The `Models` of the application whose request this is."""
     return flask.current_app.extensions["models"]
 
@@ -67,12 +76,12 @@ def models():
 
 
 @pages.get("/")
-def show_page():
+def show_page() -> str:
     return view.render(models().describe(), view.EXAMPLE, view.QUESTION)
 
 
 @pages.post("/")
-def try_models():
+def try_models() -> str | Response:
     if flask.request.mimetype != FORM:
         abort(415, f"expected the content type {FORM}")
     form = {name: flask.request.form.get(name, "") for name in ("text", "question")}
@@ -86,12 +95,12 @@ def try_models():
 
 
 @pages.get("/style.css")
-def show_style():
+def show_style() -> Response:
     return flask.Response(view.style(), mimetype="text/css")
 
 
 @pages.post("/api/annotate")
-def annotate():
+def annotate() -> Response:
     (text,) = read_json("text")
     document = make_document(text)
     if not models().annotator:
@@ -102,7 +111,7 @@ def annotate():
 
 
 @pages.post("/api/answer")
-def answer():
+def answer() -> Response:
     text, question = read_json("text", "question")
     document = make_document(text)
     check_question(question)
@@ -114,16 +123,16 @@ def answer():
 
 
 @pages.get("/api/models")
-def describe_models():
+def describe_models() -> dict[str, Any]:
     return models().describe()
 
 
 @pages.get("/api/schema")
-def show_schema():
+def show_schema() -> dict[str, Any]:
     return schema.make_schema(models().limits.max_characters, MAX_QUESTION)
 
 
-def run_models(text, question):
+def run_models(text: str, question: str) -> view.Result:
     """A `view.Result`. The question may be empty where there are entities to find."""
     document, answers = make_document(text), None
     if question or not models().annotator:
@@ -141,7 +150,7 @@ def run_models(text, question):
 
 
 @pages.before_app_request
-def check_sender():
+def check_sender() -> None:
     """Refuses what a page from elsewhere sends or wants to read."""
     request, hosts = flask.request, flask.current_app.config["HOSTS"]
     flask.g.start = time.monotonic()
@@ -153,7 +162,7 @@ def check_sender():
         abort(403, "sent by a page from elsewhere; expected one of this server")
 
 
-def read_json(*names):
+def read_json(*names: str) -> list[Any]:
     """The values of a JSON object that has these names and no others."""
     if flask.request.mimetype != JSON:
         abort(415, f"expected the content type {JSON}")
@@ -166,7 +175,7 @@ def read_json(*names):
     return [values[name] for name in names]
 
 
-def check_string(name, value, longest):
+def check_string(name: str, value: object, longest: int) -> None:
     if not isinstance(value, str):
         abort(400, f"{name}: expected a string")
     if len(value) > longest:
@@ -177,13 +186,13 @@ def check_string(name, value, longest):
         abort(400, f"{name}: half of a pair of surrogates; expected whole characters")
 
 
-def check_question(question):
+def check_question(question: Any) -> None:
     check_string("question", question, MAX_QUESTION)
     if not question.strip():
         abort(400, "question: empty; expected text")
 
 
-def make_document(text):
+def make_document(text: Any) -> Document:
     """The `Document` of a text that the limits allow."""
     check_string("text", text, models().limits.max_characters)
     flask.g.characters = len(text)
@@ -196,7 +205,7 @@ def make_document(text):
 # What goes out
 
 
-def show_error(error):
+def show_error(error: Exception) -> Response:
     """The response to what went wrong, for the API as JSON."""
     if not isinstance(error, HTTPException):
         # Without the message of the error, in which there may be text of the user.
@@ -205,7 +214,7 @@ def show_error(error):
     return answer_error(error)
 
 
-def answer_error(error, text="", question=""):
+def answer_error(error: HTTPException, text: str = "", question: str = "") -> Response:
     """The response to an HTTP error; the page still has in its form what the user sent, if it could be read."""
     response, message = error.get_response(), describe_error(error)
     if flask.request.path.startswith("/api/"):
@@ -215,12 +224,12 @@ def answer_error(error, text="", question=""):
     return response
 
 
-def describe_error(error):
+def describe_error(error: HTTPException) -> str:
     """One line; where it is not ours already, in place of the library's, which is meant for a page of its own."""
     if error.description != type(error).description:
-        return error.description
+        return error.description  # type: ignore[return-value]  # given, hence not None
     limits, methods = models().limits, getattr(error, "valid_methods", None) or ()
-    ours = {
+    ours: dict[int | None, str] = {
         404: "no such address; expected / or one that /api/schema names",
         405: f"another method; expected {' or '.join(sorted(set(methods) - {'OPTIONS', 'HEAD'}))}",
         413: f"more than {limits.max_bytes:,} bytes; expected a text of at most {limits.max_characters:,} characters",
@@ -230,7 +239,7 @@ def describe_error(error):
 
 
 @pages.after_app_request
-def finish(response):
+def finish(response: flask.Response) -> flask.Response:
     """Adds the headers, and logs the request without what the user sent."""
     response.headers.update(HEADERS)
     rule = flask.request.url_rule or "unknown address"

@@ -5,6 +5,8 @@ import dataclasses
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from werkzeug.exceptions import abort
 
@@ -12,6 +14,7 @@ from common.errors import InputError
 from data_prep.formats.document import Document
 from data_prep.formats.text import find_paragraphs
 from inference import question_answering
+from inference.annotator import Annotator
 
 BATCH_SIZE = 16  # sequences; small, since the time is looked at after each batch
 ANSWERS = 5  # to a question, as predict.py has by default
@@ -27,7 +30,7 @@ class Limits:
     max_seconds: float = 30.0  # from its arrival until the models are done with it
 
     @property
-    def max_bytes(self):
+    def max_bytes(self) -> int:
         """Of a request's body."""
         # A character beyond U+FFFF is 12 bytes of a form (%F0%9F%98%80) and of JSON (\\ud83d\\ude00).
         return 12 * (self.max_characters + MAX_QUESTION) + 1_000
@@ -42,12 +45,15 @@ class Models:
       limits: `Limits`.
     """
 
-    def __init__(self, annotator, reader, limits):
-        self.annotator, self.reader, self.limits = annotator, reader, limits
+    def __init__(self, annotator: Annotator | None, reader: question_answering.Reader | None, limits: Limits) -> None:
+        # Any stands for None, which who calls `annotate` or `answer` has ruled out.
+        self.annotator: Annotator | Any = annotator
+        self.reader: question_answering.Reader | Any = reader
+        self.limits = limits
         self._places, self._lock = threading.BoundedSemaphore(MAX_WAITING), threading.Lock()
 
     @contextlib.contextmanager
-    def turn(self):
+    def turn(self) -> Iterator[Callable[[int], None]]:
         """Waits for the models, which the block then has to itself, and gives the `advance` for what they do.
 
         Raises:
@@ -70,11 +76,13 @@ class Models:
             stack.callback(self._lock.release)
             yield advance
 
-    def annotate(self, document, advance):
+    def annotate(self, document: Document, advance: Callable[[int], object]) -> Document:
         """The document with its entities and relations."""
         return next(self.annotator.annotate([document], advance))
 
-    def answer(self, question, document, advance):
+    def answer(
+        self, question: str, document: Document, advance: Callable[[int], object]
+    ) -> list[question_answering.Answer]:
         """The answers, best first; a question without text that the model could read is a bad request."""
         try:
             found = question_answering.answer(question, [document], self.reader, BATCH_SIZE, advance)
@@ -82,7 +90,7 @@ class Models:
         except InputError:
             abort(400, "question: nothing that the model can read; expected text")
 
-    def warm_up(self, text, question):
+    def warm_up(self, text: str, question: str) -> None:
         """Runs the models once: TensorFlow traces them then, which would take the first request some seconds."""
         document = Document("text", text, tuple(find_paragraphs(text)), "request")
         start = time.monotonic()
@@ -92,7 +100,7 @@ class Models:
             self.answer(question, document, lambda count: None)
         logging.info("first run of the models: %.1f s", time.monotonic() - start)
 
-    def describe(self):
+    def describe(self) -> dict[str, Any]:
         """What is loaded and what a request may ask for, as `/api/models` says it; nothing of the machine."""
         classifier = self.annotator and self.annotator.classifier
         return {

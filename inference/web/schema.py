@@ -1,5 +1,7 @@
 """The JSON API of `inference.web.application` in OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0)."""
 
+from typing import Any
+
 ERRORS = {
     "400": "Not JSON, or not what is expected in it",
     "403": "Another host, or sent by a page from elsewhere",
@@ -11,7 +13,7 @@ ERRORS = {
 }
 
 
-def make_schema(max_characters, max_question):
+def make_schema(max_characters: int, max_question: int) -> dict[str, Any]:
     """The description of the API as a dict.
 
     Args:

@@ -2,6 +2,8 @@
 
 import collections
 import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import jinja2
 
@@ -34,11 +36,13 @@ class Result:
 
     document: Document  # annotated, if there is a model for it
     has_entities: bool  # whether there is
-    answers: list | None  # of `question_answering.Answer`; None: there was no question or no model for it
+    answers: list[Any] | None  # of `question_answering.Answer`; None: there was no question or no model for it
     seconds: float
 
 
-def render(loaded, text, question, result=None, error=None):
+def render(
+    loaded: Mapping[str, Any], text: str, question: str, result: Result | None = None, error: str | None = None
+) -> str:
     """The page.
 
     Args:
@@ -47,7 +51,7 @@ def render(loaded, text, question, result=None, error=None):
       result: `Result`, or None.
       error: what was wrong with the request, or None.
     """
-    shown = {"title": "Biomedical text", "entities": None, "answers": None}
+    shown: dict[str, Any] = {"title": "Biomedical text", "entities": None, "answers": None}
     if result:
         shown = {
             "title": describe(result, loaded),
@@ -61,12 +65,12 @@ def render(loaded, text, question, result=None, error=None):
     return template.render(**values, result=result, error=error, **shown)
 
 
-def style():
+def style() -> str:
     """The style sheet of the page."""
     return "\n".join(ENVIRONMENT.loader.get_source(ENVIRONMENT, name)[0] for name in STYLES)
 
 
-def list_findings(loaded):
+def list_findings(loaded: Mapping[str, Any]) -> list[str]:
     """What there are models for, for the first sentence of the page."""
     names = ", ".join(model["name"] for model in loaded["entities"])
     findings = [f"entities ({names})"] if names else []
@@ -77,7 +81,7 @@ def list_findings(loaded):
     return findings
 
 
-def describe(result, loaded):
+def describe(result: Result, loaded: Mapping[str, Any]) -> str:
     """What was found, in a line."""
     counts = []
     if result.has_entities:
@@ -89,9 +93,9 @@ def describe(result, loaded):
     return ", ".join(f"{count:,} {one if count == 1 else many}" for count, one, many in counts)
 
 
-def show_entities(document):
+def show_entities(document: Document) -> dict[str, Any]:
     """For the template: an annotated document with its legend."""
-    styles = {}
+    styles: dict[str, str] = {}
     html_page.add_styles(styles, document.entities)
     counts = collections.Counter((entity.model, entity.type) for entity in document.entities)
     blocks, entities, numbers = html_page.arrange(document)
@@ -105,12 +109,12 @@ def show_entities(document):
     }
 
 
-def show_answers(document, answers):
+def show_answers(document: Document, answers: Iterable[Any]) -> dict[str, Any]:
     """For the template: the answers, and the paragraphs that hold one.
 
     An improbable one, and one that overlaps with a better one, is in the table alone.
     """
-    marks = []
+    marks: list[Entity] = []
     for rank, one in enumerate(answers, 1):
         if one.start is None or (marks and one.probability < LEAST_PROBABILITY):
             continue
