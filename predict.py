@@ -54,33 +54,36 @@ def define_flags():
 
 def main(_):
     check_flags(FLAGS)
-    paths = table.list_inputs(FLAGS.input, FLAGS.output_dir, FLAGS.input_format)
+    tally = Tally()
+    paths = table.list_inputs(FLAGS.input, FLAGS.output_dir, FLAGS.input_format, tally.problem)
+    if FLAGS.output_file != outputs.STANDARD and not FLAGS.output_dir:
+        outputs.check_file(FLAGS.output_file, FLAGS.output_format, paths)
     if FLAGS.qa_model:
-        answer_questions(paths, FLAGS)
+        answer_questions(paths, FLAGS, tally)
     elif FLAGS.output_dir:
         with files.locked(FLAGS.output_dir):
-            annotate(paths, FLAGS)
+            annotate(paths, FLAGS, tally)
     else:
-        annotate(paths, FLAGS)
+        annotate(paths, FLAGS, tally)
 
 
-def annotate(paths, values):
-    """Writes the entities and relations of all inputs."""
+def annotate(paths, values, tally):
+    """Writes the entities and relations of all inputs; `tally` has those that are left out already."""
     names, directory = name_models(values.ner_model), None
     if values.output_dir:
         root = os.path.abspath(values.input) if os.path.isdir(values.input) else None
         directory = outputs.Directory(values.output_dir, values.output_format, list(names), root)
-        directory.check_names(paths)
+        paths = directory.usable(paths, tally.problem)
         directory.begin({**settings_of(values), "input directory": root or "none"})
-        done = directory.done()
-        paths = [path for path in paths if directory.name(path) not in done]
+        done = directory.done(paths)
+        paths = [path for path in paths if path not in done]
         if done:
             logging.info("%s: %d inputs done before, %d left", values.output_dir, len(done), len(paths))
         if not paths:
             return
     with stopped_in_order(), quiet_loading():
         annotator = load_annotator(names, values.re_model, values.sentence_splitter, values.batch_size)
-    tally, owners, failed = Tally(), collections.deque(), set()
+    owners, failed = collections.deque(), set()
     with stopped_in_order(), progress("annotate", unit="sequence") as bar:
         annotated = annotator.annotate(read(paths, values.input_format, tally, owners, failed), bar.update)
         if directory:
@@ -90,10 +93,11 @@ def annotate(paths, values):
                 for document in annotated:
                     writer.write(document)
                     tally.add(document)
+                tally.check()  # before an earlier file is replaced
     tally.report()
 
 
-def answer_questions(paths, values):
+def answer_questions(paths, values, tally):
     """Writes the answers to all questions, a line of JSON each."""
     with stopped_in_order(), quiet_loading():
         directory = model_directory.read(values.qa_model, "qa")
@@ -105,10 +109,12 @@ def answer_questions(paths, values):
         to_standard = values.output_file == outputs.STANDARD
         file = outputs.standard_output() if to_standard else stack.enter_context(files.atomic_write(values.output_file))
         for number, question in enumerate(values.question):
-            tally = Tally(0 if number else MAX_WARNINGS)  # the input is read anew for each; it is the same
-            documents = tally.watch(read(paths, values.input_format, tally))
+            again = Tally(0)  # the input is read anew for each question; it is the same
+            of_this = again if number else tally
+            documents = of_this.watch(read(paths, values.input_format, of_this))
             found = question_answering.answer(question, documents, reader, values.batch_size, bar.update)
             found = question_answering.best_of(found, reader, values.num_answers)
+            tally.check()
             file.write(question_answering.json_line(question, found) + "\n")
     tally.report()
 
@@ -144,7 +150,9 @@ def check_flags(values):
 def settings_of(values):
     """What annotations depend on, by flag."""
     names = ("ner_model", "re_model", "input_format", "output_format", "sentence_splitter")
-    return {f"--{name}": str(getattr(values, name) or "none") for name in names}
+    settings = {f"--{name}": str(getattr(values, name) or "none") for name in names}
+    models = [*name_models(values.ner_model).values(), *filter(None, [values.re_model])]
+    return settings | {f"the model in {path}": model_directory.digest(path) for path in models}
 
 
 class Tally:
@@ -157,8 +165,8 @@ class Tally:
         self.problems = []
 
     def problem(self, message):
-        """Counts text that cannot be read; the first few are printed."""
-        self.problems.append(message)
+        """Counts text that cannot be read, by a message or an error; the first few are printed."""
+        self.problems.append(str(message))
         if len(self.problems) <= self.max_warnings:
             logging.warning("left out: %s", message)
 
@@ -173,10 +181,14 @@ class Tally:
         self.entities.update(entity.type for entity in document.entities if entity.model)
         self.relations.update(relation.type for relation in document.relations if relation.confidence is not None)
 
-    def report(self):
+    def check(self):
         """Raises `InputError` if there was nothing but what cannot be read."""
         if self.problems and not self.documents:
             raise InputError(self.problems[0])
+
+    def report(self):
+        """Logs what was found and what is left out; raises `InputError` as `check`."""
+        self.check()
         for name, found in [("entities", self.entities), ("relations", self.relations)]:
             if found:
                 kinds = ", ".join(f"{kind} {count}" for kind, count in found.most_common())
@@ -231,14 +243,15 @@ def stopped_in_order():
 
     def stop(number, _):
         stopped.append(f"stopped by {signal.Signals(number).name}; of an --output_dir the same command goes on")
-        raise StoppedError(stopped[0])
+        stopped.append(128 + number)
+        raise StoppedError(*stopped[:2])
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     except Exception as error:
         if stopped:  # Keras and AutoGraph make another exception, of many lines, of one in a function that they trace
-            raise StoppedError(stopped[0]) from error
+            raise StoppedError(*stopped[:2]) from error
         raise
     finally:
         for number, handler in before.items():

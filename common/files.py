@@ -5,6 +5,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import stat
 
 from common.errors import InputError
 
@@ -16,8 +17,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def atomic_write(path, mode="w"):
     """Opens a temporary file beside `path` and renames it to `path` if the block succeeds.
 
-    A reader never sees a half-written file, and what stood there before survives a failure. Devices and pipes
-    (/dev/null) are written to, not replaced, and so is what a link points at.
+    A reader never sees a half-written file, and what stood there before survives a failure, also one of power; its
+    permissions stay. Devices and pipes (/dev/null) are written to, not replaced, and so is what a link points at.
     """
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     if os.path.exists(path) and not os.path.isfile(path):
@@ -28,14 +29,27 @@ def atomic_write(path, mode="w"):
     temporary = f"{path}.tmp{os.getpid()}"
     try:
         with open(temporary, mode, **text) as file:
+            with contextlib.suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), stat.S_IMODE(os.stat(path).st_mode))
             yield file
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sync_directory(os.path.dirname(path))
     except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         if isinstance(error, OSError) and error.errno in _FULL and not error.filename:
             error.filename = path  # which a write does not say
         raise
+
+
+def _sync_directory(path):
+    descriptor = os.open(path or ".", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_lines(path, lines):

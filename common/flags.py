@@ -89,7 +89,7 @@ def training_values(values):
 def _profile_steps(steps):
     if not steps:
         return None
-    if len(steps) > 2 or not all(step.isdigit() for step in steps) or int(steps[0]) > int(steps[-1]):
+    if len(steps) > 2 or not all(step.isascii() and step.isdigit() for step in steps) or int(steps[0]) > int(steps[-1]):
         raise InputError(f"--profile_steps={','.join(steps)}: expected a step, or the first and the last")
     return int(steps[0]), int(steps[-1])
 

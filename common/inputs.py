@@ -2,17 +2,19 @@
 
 import bz2
 import contextlib
+import dataclasses
 import glob
 import gzip
 import json
 import lzma
+import math
 import os
 import shutil
 import sys
 import tempfile
 import zlib
 
-from common.errors import InputError
+from common.errors import InputError, raise_error
 
 STANDARD_INPUT = "-"
 # A longer document is hardly text, and all of it has to be in memory; the longest articles have 2 MB.
@@ -60,7 +62,8 @@ def expand_patterns(patterns, list_files=None):
       InputError: a pattern that matches no file.
     """
     files = []
-    for pattern in filter(None, (part.strip() for part in patterns.split(","))):
+    parts = [patterns] if os.path.exists(patterns) else patterns.split(",")  # a name may have a comma
+    for pattern in filter(None, (part.strip() for part in parts)):
         found = [pattern] if os.path.exists(pattern) else sorted(glob.glob(pattern))  # a name may have brackets
         matches = [path for path in found if os.path.isfile(path) or list_files]
         if not matches:
@@ -72,21 +75,26 @@ def expand_patterns(patterns, list_files=None):
     return files
 
 
-def files_below(directory, follow_links=False, passed_over=None):
+def files_below(directory, follow_links=False, passed_over=None, bad_file=raise_error):
     """Yields the files in a directory and below it, but hidden ones and those in hidden directories.
 
     Args:
       directory: path.
       follow_links: also to directories, none of which is entered twice.
       passed_over: the real path of a directory that is not entered; None: there is none.
+      bad_file: called with an InputError for what is no file: a link to nothing or in a circle, a pipe, a device.
 
     Raises:
       InputError: a directory that cannot be read.
     """
     seen = {os.path.realpath(directory), passed_over}
     for parent, directories, names in os.walk(directory, onerror=_raise_unreadable, followlinks=follow_links):
-        paths = (os.path.join(parent, name) for name in names if not name.startswith("."))
-        yield from filter(os.path.isfile, paths)
+        for path in (os.path.join(parent, name) for name in names if not name.startswith(".")):
+            if os.path.isfile(path):
+                yield path
+            else:
+                what = "a link that leads to no file" if os.path.islink(path) else "no regular file"
+                bad_file(InputError(f"{name_of(path)}: {what}; expected a file"))
         places = {name: os.path.realpath(os.path.join(parent, name)) for name in sorted(directories)}
         directories[:] = [name for name, place in places.items() if not name.startswith(".") and place not in seen]
         seen.update(places.values())
@@ -275,11 +283,83 @@ def read_json(path, expected):
       expected: what it should be, for the message.
 
     Raises:
-      InputError: the file is missing, unreadable, not UTF-8 or not JSON (with the line).
+      InputError: the file is missing, unreadable, not UTF-8 or not JSON (with the line); it has a number of more than
+        4,300 digits, half of a character (a lone surrogate), or is nested too deeply.
     """
+    return parse_json("\n".join(line for _, line in read_lines(path)), path, expected)
+
+
+def parse_json(text, where, expected, line=None):
+    """What a text of JSON holds; raises InputError as `read_json`. `where` names its file, `line` where it is in it."""
+    place = f"{where}, line {line}" if line else where
     try:
-        return json.loads("\n".join(line for _, line in read_lines(path)))
+        value = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg}); expected {expected}") from None
+        raise InputError(f"{where}, line {line or error.lineno}: not JSON ({error.msg}); expected {expected}") from None
     except RecursionError:
-        raise InputError(f"{path}: nested too deeply; expected {expected}") from None
+        raise InputError(f"{place}: nested too deeply; expected {expected}") from None
+    except UnicodeEncodeError:
+        raise InputError(f"{place}: half of a character (a lone surrogate) in a text; expected {expected}") from None
+    except ValueError:
+        raise InputError(f"{place}: a number of more than 4,300 digits; expected {expected}") from None
+    return value
+
+
+def describe_json(value):
+    """How a message shows a value of JSON: in short."""
+    shown = json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= 60 else f"{shown[:60]}..."
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """What a key of a settings file may hold."""
+
+    kind: type  # bool, int, float (a whole number too), str, list, dict
+    low: float | None = None  # of numbers
+    high: float | None = None
+    choices: tuple = ()  # (): any
+    needed: bool = True
+    may_be_null: bool = False
+
+    def __str__(self):
+        names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list"}
+        if self.choices:
+            return f"one of {', '.join(map(str, self.choices))}"
+        bounds = {" from": self.low, " to": self.high}
+        shown = "".join(f"{word} {bound:g}" for word, bound in bounds.items() if bound is not None)
+        return names.get(self.kind, "an object") + shown + " or null" * self.may_be_null
+
+    def accepts(self, value):
+        """Whether it may hold a value."""
+        if value is None:
+            return self.may_be_null
+        kinds = (int, float) if self.kind is float else (self.kind,)
+        if type(value) not in kinds or (self.choices and value not in self.choices):
+            return False
+        if self.kind is float and not math.isfinite(value):
+            return False
+        return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
+
+
+def check_keys(value, keys, where):
+    """Checks the shape of an object of JSON.
+
+    Args:
+      value: what a file holds.
+      keys: from name to `Key`; other names may be there too.
+      where: the file, for messages.
+
+    Raises:
+      InputError: it is no object, a key is missing or holds something else.
+    """
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: {describe_json(value)}; expected an object with {', '.join(keys)}")
+    for name, key in keys.items():
+        if name not in value:
+            if key.needed:
+                raise InputError(f"{where}: no {name}; expected {', '.join(n for n, k in keys.items() if k.needed)}")
+        elif not key.accepts(value[name]):
+            raise InputError(f"{where}: {name} is {describe_json(value[name])}; expected {key}")

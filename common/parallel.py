@@ -3,6 +3,7 @@
 import concurrent.futures
 import multiprocessing
 import os
+import signal
 import threading
 import time
 
@@ -39,7 +40,8 @@ def map_processes(function, items, num_processes):
 
 
 def _end_with(parent):
-    """Ends this process soon after its parent, which may be killed without a word to it."""
+    """Ends this process soon after its parent, which may be killed without a word to it; Ctrl-C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch():
         while os.getppid() == parent:

@@ -1,11 +1,23 @@
 """Imports TensorFlow without the notes that its C++ side prints at start-up. Programs import this first.
 
+Ctrl-C ends a program without a word from here on until `common.errors.run` takes over: imports take seconds.
+
 The notes (missing CUDA libraries, oneDNN's rounding) are written before any logging level is in force, so
 standard error is closed to them while the library loads. What goes wrong is raised as an exception.
 """
 
 import os
+import signal
+import threading
 
+from common.errors import keep_standard_error
+
+keep_standard_error()
+if (
+    threading.current_thread() is threading.main_thread()
+    and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+):
+    signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 _stderr = os.dup(2)

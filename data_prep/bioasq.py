@@ -15,14 +15,13 @@ For training, the exact answers are looked for in the contexts. What has no answ
 import dataclasses
 import functools
 import json
-import os
 import re
 import unicodedata
 
 from absl import flags, logging
 
 from common.errors import InputError, name_some, run
-from common.files import atomic_write, make_directory
+from common.files import atomic_write, check_output_file
 from common.inputs import expand_patterns
 from common.progress import progress
 from data_prep.formats.pubmed_xml import Options, read_files
@@ -245,8 +244,9 @@ def load_abstracts(context, patterns, questions):
 
 
 def main(_):
-    make_directory(os.path.dirname(FLAGS.output_file) or ".")
-    questions, repeated = read_questions(expand_patterns(FLAGS.input_file))
+    input_files = expand_patterns(FLAGS.input_file)
+    check_output_file(FLAGS.output_file, input_files)
+    questions, repeated = read_questions(input_files)
     warn("given again with the same content, used once", repeated)
     selected = [question for question in questions if question.type == FLAGS.question_type]
     if not selected:

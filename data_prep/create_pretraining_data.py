@@ -19,7 +19,7 @@ import random
 from absl import flags, logging
 
 from common.errors import InputError, run
-from common.files import make_directory
+from common.files import check_output_file, make_directory
 from common.inputs import expand_patterns
 from common.parallel import map_processes
 from common.progress import progress
@@ -72,7 +72,7 @@ def create_shards(input_files, output_prefix, num_shards, settings, num_processe
       InputError: as `create_pretraining_data`. Shards that were finished stay.
     """
     text = TextFiles(input_files)
-    names = [f"{output_prefix}-{i:05d}-of-{num_shards:05d}" for i in range(num_shards)]
+    names = shard_names(output_prefix, num_shards)
     _make_directories(names[:1])
     make = functools.partial(_write_shard, text=text, names=names, settings=settings)
     counts = Counts()
@@ -82,6 +82,11 @@ def create_shards(input_files, output_prefix, num_shards, settings, num_processe
             bar.update()
     _check_documents(counts, input_files)
     return counts
+
+
+def shard_names(output_prefix, num_shards):
+    """The paths of so many shards."""
+    return [f"{output_prefix}-{i:05d}-of-{num_shards:05d}" for i in range(num_shards)]
 
 
 def _write_shard(index, text, names, settings):
@@ -179,6 +184,8 @@ def main(_):
         raise InputError(f"--num_processes={values.num_processes} works on shards; expected --num_shards as well")
     if values.num_shards and len(output_files) > 1:
         raise InputError(f"--output_file={values.output_file}: expected one prefix with --num_shards")
+    for path in shard_names(output_files[0], values.num_shards) if values.num_shards else output_files:
+        check_output_file(path, input_files)
     settings = record_settings(values)
     if values.num_shards:
         counts = create_shards(input_files, output_files[0], values.num_shards, settings, values.num_processes)

@@ -22,7 +22,7 @@ import os
 from absl import flags
 
 from common.errors import InputError, run
-from common.files import atomic_write, make_directory
+from common.files import atomic_write, check_output_file
 from common.inputs import expand_patterns
 from common.progress import progress
 from data_prep.formats import chemprot, table
@@ -296,14 +296,18 @@ def make_options(input_format, entity_types, labels, binary, negative_label, mas
 
 
 def make_reader(input_format, input_file, entities_file, relations_file, predict):
-    """Returns a function from a Report to an iterable of Document; raises InputError for flags that do not fit."""
+    """Returns the files of a corpus, and a function from a Report to an iterable of its Documents.
+
+    Raises:
+      InputError: flags that do not fit, or a file that is not there.
+    """
     if input_format != "chemprot":
         if entities_file or relations_file:
             raise InputError("--entities_file, --relations_file: expected with --input_format=chemprot only")
         name = FORMATS[input_format]
         table.check_installed(name, f"--input_format={input_format}")
         paths = table.list_inputs(input_file, input_format=name)
-        return lambda report: itertools.chain.from_iterable(
+        return paths, lambda report: itertools.chain.from_iterable(
             table.read_documents(path, name, _refuse, report) for path in paths
         )
     paths = expand_patterns(input_file)
@@ -311,7 +315,8 @@ def make_reader(input_format, input_file, entities_file, relations_file, predict
         raise InputError("--input_format=chemprot: expected one --input_file (abstracts) and an --entities_file")
     if not relations_file and not predict:
         raise InputError("no --relations_file, so no labels; expected it, or --output_format=predict")
-    return lambda report: chemprot.read(paths[0], entities_file, relations_file, report)
+    files = [*paths, entities_file, *([relations_file] if relations_file else [])]
+    return files, lambda report: chemprot.read(paths[0], entities_file, relations_file, report)
 
 
 def _refuse(message):
@@ -334,7 +339,7 @@ def main(_):
     options = make_options(
         FLAGS.input_format, FLAGS.entity_types, FLAGS.labels, FLAGS.binary, FLAGS.negative_label, FLAGS.mask_others
     )
-    read_documents = make_reader(
+    input_files, read_documents = make_reader(
         FLAGS.input_format,
         FLAGS.input_file,
         FLAGS.entities_file,
@@ -342,7 +347,8 @@ def main(_):
         predict=FLAGS.output_format == "predict",
     )
     split_sentences = load_sentence_splitter()
-    make_directory(os.path.dirname(FLAGS.output_file) or ".")
+    for path in (FLAGS.output_file, pairs_path(FLAGS.output_file)):
+        check_output_file(path, input_files)
     report, counts = Report(), Counts()
     with progress("documents", unit="document") as bar:
         rows = make_rows(

@@ -12,6 +12,7 @@ training data, such as `"entity_pairs": [["@DISEASE$", "@GENE$"]]`; of QA: `ques
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from typing import Any
 import keras
 
 from common.errors import InputError
-from common.files import atomic_write
+from common.files import atomic_write, sha256
 from common.inputs import read_json
 from data_prep.tasks import label_map
 from data_prep.text.tokenization import FullTokenizer
@@ -113,6 +114,13 @@ def read(path: str, task: str | None = None) -> ModelDirectory:
     if not checkpoint.newest(path):
         raise InputError(f"{path}: no checkpoint; expected a model whose training has ended")
     return ModelDirectory(path, found, config, tokenizer, settings["max_seq_length"], labels, settings)
+
+
+def digest(path: str) -> str:
+    """A digest of a model: of its files but the weights, of which the index of their checkpoint has checksums."""
+    names = [FILE_NAME, CONFIG_FILE, VOCAB_FILE, label_map.FILE_NAME]
+    files = [os.path.join(path, name) for name in names] + [f"{checkpoint.newest(path)}.index"]
+    return hashlib.sha256("".join(sha256(file) for file in files if os.path.exists(file)).encode()).hexdigest()
 
 
 def _check_settings(file, settings, expected):

@@ -7,15 +7,16 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from common.errors import InputError
-from common.files import atomic_write, make_directory
-from common.inputs import read_lines
+from common.files import atomic_write, check_output_file, make_directory, sha256
+from common.inputs import check_keys, read_lines
 from data_prep.formats import table
 
 STANDARD = "-"  # standard output
+MAX_NAME_BYTES = 240  # of 255, some of which are for what a file is called until it is whole
 DONE_FILE = "done.jsonl"  # of a directory: what was asked for, then a line for each input that is done
 
 
@@ -30,6 +31,14 @@ def standard_output() -> TextIO:
     # What it is by default, a TextIOWrapper, can be configured.
     sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     return sys.stdout
+
+
+def check_file(path: str, output_format: str, input_files: Sequence[str]) -> None:
+    """Raises `InputError` if the output of all inputs cannot be written there, or would replace one of them."""
+    if output_format not in table.DIRECTORIES:
+        check_output_file(path, input_files)
+    elif os.path.exists(path) and not (os.path.isdir(path) and not os.listdir(path)):
+        raise InputError(f"{path}: there already; expected the path of something new, or --output_dir")
 
 
 @contextlib.contextmanager
@@ -48,9 +57,6 @@ def one_file(path: str, output_format: str, models: Sequence[str]) -> Iterator[A
         with table.open_writer(output_format, standard_output(), models) as writer:
             yield writer
         return
-    if os.path.isdir(path) and (output_format not in table.DIRECTORIES or os.listdir(path)):
-        raise InputError(f"{path}: a directory that exists; expected the path of something new, or --output_dir")
-    make_directory(os.path.dirname(path) or ".")
     with _open(path, output_format, models) as writer:
         yield writer
 
@@ -85,9 +91,14 @@ class Directory:
     models: list[str]
     root: str | None  # the directory that all inputs are in; None: an output is called by its input's last name
 
-    def check_names(self, paths: Iterable[str]) -> None:
-        """Raises `InputError` if two inputs would have the same output, or one that of the list of what is done."""
+    def usable(self, paths: Iterable[str], left_out: Callable[[str], None]) -> list[str]:
+        """The inputs that can have an output here; `left_out` is called with a message for each whose name is too long.
+
+        Raises:
+          InputError: two inputs would have the same output, or one that of the list of what is done.
+        """
         inputs: dict[str, str] = {}
+        extension = table.FORMATS[self.output_format].extension
         for path in paths:
             name = self.name(path)
             if name in inputs:
@@ -95,9 +106,14 @@ class Directory:
                     f"{self.path}: {inputs[name]} and {path} would both be {name} there; expected one directory as "
                     "--input, or files with different names"
                 )
-            inputs[name] = path
-            if f"{name}{table.FORMATS[self.output_format].extension}" == DONE_FILE:
+            if f"{name}{extension}" == DONE_FILE:
                 raise InputError(f"{path}: its output would be {DONE_FILE}, which is taken; expected another name")
+            size = len(os.fsencode(os.path.basename(name) + extension))
+            if size > MAX_NAME_BYTES:
+                left_out(f"{path}: the name of its output would have {size} bytes; expected at most {MAX_NAME_BYTES}")
+            else:
+                inputs[name] = path
+        return list(inputs.values())
 
     def begin(self, settings: dict[str, str]) -> None:
         """Makes the directory.
@@ -114,25 +130,30 @@ class Directory:
             with atomic_write(done) as file:
                 file.write(json.dumps(settings) + "\n")
         elif (before := self._lines()[0]) != settings:
-            other = [name for name in settings if before.get(name) != settings[name]]
+            names = dict.fromkeys([*settings, *before])
+            name = next(name for name in names if before.get(name) != settings.get(name))
             raise InputError(
-                f"{self.path}: has annotations made with another {', '.join(other)} ({before.get(other[0])}, now "
-                f"{settings[other[0]]}); expected the same, or another --output_dir"
+                f"{self.path}: has annotations made with {name}: {before.get(name, 'none')}, now it is "
+                f"{settings.get(name, 'none')}; expected the same, or another --output_dir"
             )
 
-    def done(self) -> set[str]:
-        """Names of the inputs that are done."""
-        return {line["input"] for line in self._lines()[1:]}
+    def done(self, paths: Iterable[str]) -> set[str]:
+        """Those of the inputs that are done and have not changed since."""
+        known = {line["input"]: line.get("sha256") for line in self._lines()[1:] if isinstance(line.get("input"), str)}
+        return {path for path in paths if (digest := known.get(self.name(path))) and digest == _digest(path)}
 
     def _lines(self):
         path = os.path.join(self.path, DONE_FILE)
-        lines = []
+        lines: list[dict[str, Any]] = []
         for number, line in read_lines(path):
             try:
-                lines.append(json.loads(line))
-            except json.JSONDecodeError:  # the last one, if the run was killed while it wrote
-                if not lines:
-                    raise InputError(f"{path}, line {number}: not JSON; expected the settings of a run") from None
+                value = json.loads(line)
+            except (ValueError, RecursionError):  # the last one, if the run was killed while it wrote
+                if lines:
+                    continue
+                raise InputError(f"{path}, line {number}: not JSON; expected the settings of a run") from None
+            check_keys(value, {}, f"{path}, line {number}")
+            lines.append(value)
         if not lines:
             raise InputError(f"{path}: empty; expected the settings of a run")
         return lines
@@ -156,4 +177,9 @@ class Directory:
     def finish(self, path: str) -> None:
         """Notes that an input is done."""
         with open(os.path.join(self.path, DONE_FILE), "a", encoding="utf-8") as file:
-            file.write(json.dumps({"input": self.name(path)}) + "\n")
+            file.write(json.dumps({"input": self.name(path), "sha256": _digest(path)}) + "\n")
+
+
+def _digest(path):
+    """The SHA-256 of an input; "" of one that has none: standard input, a pipe, a file that is not there."""
+    return sha256(path) if os.path.isfile(path) else ""

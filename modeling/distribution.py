@@ -138,7 +138,7 @@ def is_chief() -> bool:
 def leave_to_chief() -> None:
     """Ends this program, in order, if another process is the chief: what follows the training is one's work."""
     if not is_chief():
-        raise StoppedError("trained; the chief goes on alone")
+        raise StoppedError("trained; the chief goes on alone", status=0)
 
 
 def num_workers() -> int:

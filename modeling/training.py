@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.errors import InputError, StoppedError
+from common.errors import RESUMABLE, InputError, StoppedError
 from common.progress import progress
 from modeling import checkpoint, distribution, monitoring, unpadding
 from modeling.optimization import AdamWeightDecay, LossScale, learning_rate_at
@@ -93,7 +93,7 @@ def train(
 
     Raises:
       InputError: the loss is not finite, the output directory holds another model's checkpoint, or a worker is lost.
-      StoppedError: the process was told to end (SIGTERM); a checkpoint has been written.
+      StoppedError: the process was told to end (SIGTERM, Ctrl-C); a checkpoint has been written.
     """
     distribution.check_batch_size(options.batch_size, options.accumulation_steps)
     trainer = Trainer(model, loss_fn, count_fn, options)
@@ -129,7 +129,8 @@ def train(
             if is_chief and (step % options.save_checkpoints_steps == 0 or step == total or must_stop):
                 trainer.save(step, examples_seen + (step - start) * options.batch_size)
             if must_stop:
-                raise StoppedError(f"stopped as told at step {step} of {total}; the same command goes on from there")
+                message = f"stopped as told at step {step} of {total}; the same command goes on from there"
+                raise StoppedError(message, RESUMABLE if is_chief else 0)  # the chief's is the status of all workers
     return total, losses
 
 
@@ -330,13 +331,26 @@ def _check_same_start(step):
 
 @contextlib.contextmanager
 def _termination():
-    """Yields a function that says whether the process was told to end since (SIGTERM), as a preempted job is."""
-    received = []
-    before = signal.signal(signal.SIGTERM, lambda *_: received.append(True))
+    """Yields a function that says whether the process was told to end since, as a preempted job or by Ctrl-C.
+
+    A second signal does what it did before, so that a training that hangs can be ended.
+    """
+    received: list[bool] = []
+    before: dict[int, Any] = {}
+
+    def restore():
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def receive(*_):
+        received.append(True)
+        restore()
+
+    before.update({number: signal.signal(number, receive) for number in (signal.SIGTERM, signal.SIGINT)})
     try:
         yield lambda: bool(received)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        restore()
 
 
 def any_shape(features: Tensors) -> dict[str, tf.TensorSpec]:

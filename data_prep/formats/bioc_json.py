@@ -166,8 +166,11 @@ def _decode_json(value, information):
     if not isinstance(value, dict) or not isinstance(value.get("passages"), list):
         raise ValueError("no passages")
     decoded = biocjson.fromJSON(_complete(value, "document"), "BioCDocument")
-    texts = {key: information.get(key) or "" for key in ("source", "date", "key")}
-    return decoded, parse_collection({**texts, "infons": information.get("infons") or {}, "documents": []})
+    texts = {key: str(information.get(key) or "") for key in ("source", "date", "key")}
+    infons = information.get("infons") or {}
+    if not isinstance(infons, dict):
+        raise ValueError(f"infons {str(infons)[:40]!r} of the collection")
+    return decoded, parse_collection({**texts, "infons": infons, "documents": []})
 
 
 def _complete(value, kind):

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from absl import logging
 from lxml import etree
 
-from common.errors import InputError
+from common.errors import InputError, raise_error
 from common.inputs import STANDARD_INPUT, expand_patterns, files_below, name_of, read_head
 from common.xml_elements import SAFE
 from data_prep.formats import (
@@ -138,7 +138,7 @@ def check_installed(format_name, what):
 # Inputs
 
 
-def list_inputs(patterns, output_dir=None, input_format=AUTO):
+def list_inputs(patterns, output_dir=None, input_format=AUTO, bad_input=raise_error):
     """The inputs that a list means.
 
     Args:
@@ -147,6 +147,7 @@ def list_inputs(patterns, output_dir=None, input_format=AUTO):
         not followed.
       output_dir: a directory that is passed over where it is below another; None: there is none.
       input_format: of all, one of INPUT_FORMATS.
+      bad_input: called with an InputError for what is no file below a directory, see `files_below`.
 
     Returns:
       A list of paths in the order given, those of a pattern or directory sorted, each once; or `["-"]`. Of two files
@@ -161,17 +162,17 @@ def list_inputs(patterns, output_dir=None, input_format=AUTO):
             raise InputError("standard input: closed; expected text there, or --input")
         return [STANDARD_INPUT]
     passed_over = os.path.realpath(output_dir) if output_dir else None
-    paths = dict.fromkeys(expand_patterns(patterns, lambda path: _list_files(path, passed_over)))
+    paths = dict.fromkeys(expand_patterns(patterns, lambda path: _list_files(path, passed_over, bad_input)))
     return brat.own_inputs(paths) if input_format in (AUTO, "brat") else list(paths)
 
 
-def _list_files(path, passed_over):
+def _list_files(path, passed_over, bad_input):
     """Returns the path itself, or the files in and below a directory."""
     if not os.path.isdir(path):
         return [path]
     if os.path.realpath(path) == passed_over:
         raise InputError(f"{path}: is the output directory as well; expected another")
-    files = sorted(files_below(path, passed_over=passed_over))
+    files = sorted(files_below(path, passed_over=passed_over, bad_file=bad_input))
     if not files:
         raise InputError(f"{path}: no files in this directory; expected documents")
     return files

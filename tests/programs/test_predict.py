@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -136,7 +137,10 @@ def test_a_directory_has_a_file_for_each_input_and_is_gone_on_with(run, tmp_path
     assert written[0].read_text() == "what is done is not done again"
     assert lines_of((output / "c.txt.jsonl").read_text())[0]["text"] == "Asthma."
 
-    check_error(run(*arguments, "--output_format=html"), output, "another --output_format", "jsonl", "html")
+    check_error(run(*arguments, "--output_format=html"), output, "made with --output_format: jsonl, now it is html")
+    (source / "a.txt").write_text("Another text.")  # so that it is annotated again, the others not
+    assert "2 inputs done before, 1 left" in run(*arguments).stderr
+    assert lines_of(written[0].read_text())[0]["text"] == "Another text."
 
 
 def test_a_stopped_run_leaves_whole_files_and_goes_on(models, run, tmp_path):
@@ -150,7 +154,7 @@ def test_a_stopped_run_leaves_whole_files_and_goes_on(models, run, tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     _, messages = process.communicate(timeout=120)
-    assert process.returncode == 0, messages
+    assert process.returncode == 128 + signal.SIGTERM, messages
     assert "goes on" in messages
     files = sorted(path.name for path in output.iterdir())
     assert "done.jsonl" in files
@@ -212,11 +216,11 @@ def test_names_that_are_not_utf8_are_annotated(run, tmp_path):
 
 def test_inputs_with_the_same_output_are_refused(tmp_path):
     directory = outputs.Directory(str(tmp_path), "jsonl", [], None)
-    directory.check_names(["a/x.txt", "a/y.txt"])
+    assert directory.usable(["a/x.txt", "a/y.txt"], pytest.fail) == ["a/x.txt", "a/y.txt"]
     with pytest.raises(InputError, match="a/x.txt and b/x.txt would both be x.txt"):
-        directory.check_names(["a/x.txt", "b/x.txt"])
+        directory.usable(["a/x.txt", "b/x.txt"], pytest.fail)
     with pytest.raises(InputError, match="a/done: its output would be done.jsonl, which is taken"):
-        directory.check_names(["a/done"])
+        directory.usable(["a/done"], pytest.fail)
     (tmp_path / "done.jsonl").touch()
     with pytest.raises(InputError, match="done.jsonl: empty"):
         directory.begin({})
@@ -232,6 +236,53 @@ def test_closed_standard_streams_are_said_plainly(models, repository):
             "standard",
             "closed",
         )
+
+
+def test_a_model_that_was_trained_again_needs_another_directory(models, run_script, tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    shutil.copytree(models / "ner", tmp_path / "ner")
+    command = ["predict.py", f"--ner_model={tmp_path}/ner", f"--input={tmp_path}/a.txt", f"--output_dir={tmp_path}/out"]
+    assert run_script(*command).returncode == 0
+    settings = tmp_path / "ner/fine_tuning.json"
+    settings.write_text(settings.read_text().replace("false", "true"))
+    check_error(run_script(*command), f"made with the model in {tmp_path}/ner: ", "now it is")
+
+
+def test_an_input_is_never_replaced(run, tmp_path):
+    path, link = tmp_path / "a.txt", tmp_path / "b.txt"
+    path.write_bytes(TEXT.encode())
+    link.symlink_to(path)
+    for output in (path, link):
+        check_error(run(f"--input={path}", f"--output_file={output}"), output, "is an input file as well")
+    assert path.read_bytes() == TEXT.encode()
+
+
+def test_a_run_that_fails_keeps_the_earlier_output(run, tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xff")
+    (tmp_path / "out.jsonl").write_text("before")
+    check_error(run(f"--input={tmp_path}/a.txt", f"--output_file={tmp_path}/out.jsonl"), "a.txt", "UTF-8")
+    assert (tmp_path / "out.jsonl").read_text() == "before"
+
+
+def test_what_is_no_file_and_names_that_are_too_long_are_counted(run, tmp_path):
+    source, long = tmp_path / "in", "n" * 246
+    source.mkdir()
+    for name in ("a", long, "z"):
+        (source / f"{name}.txt").write_text("Asthma.")
+    (source / "nowhere.txt").symlink_to("/no/such")
+    (source / "loop.txt").symlink_to("loop.txt")
+    os.mkfifo(source / "pipe.txt")
+    result = run(f"--input={source}", f"--output_dir={tmp_path}/out")
+    assert result.returncode == 0, result.stderr
+    for name in (
+        "nowhere.txt: a link that leads",
+        "loop.txt: a link that leads",
+        "pipe.txt: no regular",
+        f"{long}.txt",
+    ):
+        assert f"left out: {source}/{name}" in result.stderr
+    assert "2 documents, 4 left out" in result.stderr
+    assert {path.name for path in (tmp_path / "out").glob("*.txt.jsonl")} == {"a.txt.jsonl", "z.txt.jsonl"}
 
 
 def test_brat_and_html_are_whole(run, tmp_path):

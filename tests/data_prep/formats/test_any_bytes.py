@@ -1,5 +1,7 @@
 """Whatever bytes a file has: documents, or a line that says what is wrong."""
 
+import io
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +57,7 @@ NASTY = [
     ),
     *(b"null", b"[]", b"{}", b'{"a": [1]}', b"-1", b"1e999", b"9" * 5000, b"[" * 500, b'"\\ud800"', b"true", b"|t|"),
 ]
+WRITTEN = ("jsonl", "pubtator", "bioc_xml", "bioc_json", "html")
 edits = st.lists(
     st.tuples(st.floats(0, 1), st.integers(0, 40), st.one_of(st.sampled_from(NASTY), st.binary(max_size=4))), max_size=4
 )
@@ -92,6 +95,10 @@ def test_any_bytes_give_documents_or_one_line(input_format, changes, tmp_path_fa
         known = {entity.id for entity in document.entities}
         assert all({relation.first, relation.second} <= known for relation in document.relations)
         document.text.encode()
+    for name in WRITTEN:
+        with table.open_writer(name, io.StringIO(), ()) as writer:
+            for document in documents:
+                writer.write(document)
 
 
 def test_every_format_that_is_read_is_tried():
