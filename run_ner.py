@@ -33,6 +33,7 @@ from data_prep.records import records
 from data_prep.tasks import label_map, ner
 from data_prep.text.tokenization import FullTokenizer
 from fine_tuning import model_directory, tasks, training
+from fine_tuning.options import read_options
 from modeling import checkpoint, distribution, losses, selection
 
 FLAGS = flags.FLAGS
@@ -92,7 +93,7 @@ class Split:
 
 def main(_):
     check_flags(FLAGS)
-    options = training.read_options(FLAGS, tasks.NER)
+    options = read_options(FLAGS, tasks.NER)
     config, tokenizer = training.set_up(options, shared_flags.distribution_values(FLAGS))
 
     # All data is read before the training, so that a fault in it is found now.
@@ -104,22 +105,21 @@ def main(_):
     encoding = Encoding(tokenizer, labels, options.max_seq_length, truncate, options.pad_to)
     new_model = functools.partial(training.new_model, tasks.NER, config, len(labels), options.seed)
 
-    if FLAGS.do_train:
-        model_directory.write(options)
-        if select:
+    with training.holding(options.output_dir):
+        if FLAGS.do_train and select:
             model, global_step = train_and_select(
                 new_model, train_sentences, encoding, options, FLAGS.eval_batch_size, retrain
             )
+        elif FLAGS.do_train:
+            model, global_step = train(new_model, train_sentences, "train_dev", encoding, options, settings={})
         else:
-            model, global_step = train(new_model, train_sentences["train_dev"], encoding, options)
+            model = new_model()
+            global_step = checkpoint.load_trained(model, options.output_dir, options.init_checkpoint)
         distribution.leave_to_chief()
-    else:
-        model = new_model()
-        global_step = checkpoint.load_trained(model, options.output_dir, options.init_checkpoint)
-    for name, batch_size in [("eval", FLAGS.eval_batch_size), ("predict", FLAGS.predict_batch_size)]:
-        if name in sentences:
-            split = prepare(sentences[name], name, encoding, options.output_dir)
-            evaluate(model, split, name, encoding, batch_size, global_step, options.output_dir)
+        for name, batch_size in [("eval", FLAGS.eval_batch_size), ("predict", FLAGS.predict_batch_size)]:
+            if name in sentences:
+                split = prepare(sentences[name], name, encoding, options.output_dir)
+                evaluate(model, split, name, encoding, batch_size, global_step, options.output_dir)
 
 
 def check_flags(values):
@@ -164,15 +164,14 @@ def read_training_data(data_dir, select, retrain):
     return sentences
 
 
-def train(new_model, sentences, encoding, options):
-    """Trains a model, or resumes, in the output directory of some `training.Options`.
+def train(new_model, sentences, name, encoding, options, settings=None):
+    """Trains a model on one file, or resumes, in the output directory of some `training.Options`.
 
     Returns:
       The model and the step that was reached.
     """
-    begin(options.output_dir, encoding.labels)
-    data = prepare(sentences, "train", encoding, options.output_dir).data
-    model = new_model()
+    model = begin(new_model, sentences, [name], encoding, options, settings)
+    data = prepare(sentences[name], "train", encoding, options.output_dir).data
     return model, training.fine_tune(model, token_loss_fn(encoding), data, data.count, options)
 
 
@@ -193,11 +192,12 @@ def train_and_select(new_model, sentences, encoding, options, eval_batch_size, r
     output_dir = options.output_dir
     here = dataclasses.replace(options, output_dir=os.path.join(output_dir, SELECTION))
     model, best = select_epoch(new_model, sentences, encoding, here, eval_batch_size)
+    model_directory.write(options)
     global_step = best.step
     if retrain:
         directory = os.path.join(output_dir, RETRAINING)
         here = dataclasses.replace(options, output_dir=directory, num_train_epochs=best.epoch)
-        model, global_step = train(new_model, sentences["train_dev"], encoding, here)
+        model, global_step = train(new_model, sentences, "train_dev", encoding, here)
     label_map.write(output_dir, encoding.labels)
     selection.write_weights(output_dir, global_step, checkpoint.model_variables(model))
     selection.keep_only(output_dir, [global_step])
@@ -207,12 +207,11 @@ def train_and_select(new_model, sentences, encoding, options, eval_batch_size, r
 def select_epoch(new_model, sentences, encoding, options, eval_batch_size):
     """Trains on train.tsv and scores each epoch on devel.tsv; returns the best weights and `Epoch`."""
     directory = options.output_dir
-    begin(directory, encoding.labels)
+    model = begin(new_model, sentences, ["train", "devel"], encoding, options)
     data = prepare(sentences["train"], "train", encoding, directory).data
     devel = prepare(sentences["devel"], "eval", encoding, directory)
     ends = training.epoch_ends(data.count, options.training.batch_size, options.num_train_epochs)
     selected = selection.Selection(directory, ends)
-    model = new_model()
     label_batch = tf.function(label_fn(model, encoding))  # traced once, not once an epoch
 
     def score(step):
@@ -232,11 +231,14 @@ def select_epoch(new_model, sentences, encoding, options, eval_batch_size):
     return model, selected.best()
 
 
-def begin(directory, labels):
-    """Makes a directory to train in, or to go on in; notes the labels."""
-    files.make_directory(directory)
-    training.check_labels(labels, directory)
-    label_map.write(directory, labels)
+def begin(new_model, sentences, names, encoding, options, settings=None):
+    """Makes a directory to train in, or to resume in, see `training.begin`; returns the model."""
+    files.make_directory(options.output_dir)
+    model = new_model()
+    data = {f"{name}.tsv": training.digest(sentences[name]) for name in names}
+    flags = {"long_sentences": "truncate" if encoding.truncate else "windows"}
+    training.begin(model, options, encoding.labels, data, flags, settings)
+    return model
 
 
 def read_splits(data_dir, labels, eval, predict):

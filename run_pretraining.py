@@ -10,8 +10,10 @@ reads what `python -m data_prep.create_pretraining_data` wrote, with the same `-
 original's sample text, as in Google BERT's README: masked_lm_accuracy 0.985, next_sentence_accuracy 1.0.
 """
 
+import contextlib
 import dataclasses
 import functools
+import hashlib
 import logging
 import os
 
@@ -26,7 +28,7 @@ from common import errors, files, inputs
 from common import flags as shared_flags
 from data_prep.corpus import manifest
 from data_prep.records import records
-from modeling import checkpoint, distribution, flops, losses, unpadding
+from modeling import beginning, checkpoint, distribution, flops, losses, unpadding
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel
 from modeling.training import TrainingOptions, run_batches, train, use_xla
@@ -80,29 +82,45 @@ def main(_):
     evaluate_model = functools.partial(
         evaluate, model, eval_files, features, FLAGS.eval_batch_size, FLAGS.max_eval_steps
     )
-    if FLAGS.do_train:
-        if FLAGS.init_checkpoint:
-            checkpoint.load_weights(model, FLAGS.init_checkpoint, optional=("cls/",))
-        options = TrainingOptions(
-            output_dir=FLAGS.output_dir,
-            num_train_steps=FLAGS.num_train_steps,
-            num_warmup_steps=FLAGS.num_warmup_steps,
-            xla=use_xla(FLAGS.xla),
-            evaluate_at=range(0, FLAGS.num_train_steps + 1, FLAGS.eval_every) if FLAGS.eval_every else (),
-            flops_per_token=flops.training(config, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq)
-            / FLAGS.max_seq_length,
-            peak_flops=FLAGS.peak_tflops and FLAGS.peak_tflops * 1e12,
-            **shared_flags.training_values(FLAGS),
-        )
-        global_step = pretrain(model, input_files, features, options, evaluate_model)
-    else:
-        global_step = checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
-    if FLAGS.do_eval and distribution.is_chief():
-        metrics = {**evaluate_model(), "global_step": global_step}
-        lines = [f"{key} = {metrics[key]}\n" for key in sorted(metrics)]
-        print("***** evaluation *****\n" + "".join(lines), end="", flush=True)
-        with files.atomic_write(os.path.join(FLAGS.output_dir, "eval_results.txt")) as file:
-            file.writelines(lines)
+    with files.locked(FLAGS.output_dir) if distribution.is_chief() else contextlib.nullcontext():
+        if FLAGS.do_train:
+            begin(model, input_files, FLAGS)
+            options = TrainingOptions(
+                output_dir=FLAGS.output_dir,
+                num_train_steps=FLAGS.num_train_steps,
+                num_warmup_steps=FLAGS.num_warmup_steps,
+                xla=use_xla(FLAGS.xla),
+                evaluate_at=range(0, FLAGS.num_train_steps + 1, FLAGS.eval_every) if FLAGS.eval_every else (),
+                flops_per_token=flops.training(config, FLAGS.max_seq_length, FLAGS.max_predictions_per_seq)
+                / FLAGS.max_seq_length,
+                peak_flops=FLAGS.peak_tflops and FLAGS.peak_tflops * 1e12,
+                **shared_flags.training_values(FLAGS),
+            )
+            global_step = pretrain(model, input_files, features, options, evaluate_model)
+        else:
+            global_step = checkpoint.load_trained(model, FLAGS.output_dir, FLAGS.init_checkpoint)
+        if FLAGS.do_eval and distribution.is_chief():
+            metrics = {**evaluate_model(), "global_step": global_step}
+            lines = [f"{key} = {metrics[key]}" for key in sorted(metrics)]
+            print("***** evaluation *****", *lines, sep="\n", flush=True)
+            files.write_lines(os.path.join(FLAGS.output_dir, "eval_results.txt"), lines)
+
+
+def begin(model, input_files, values):
+    """Loads the initial weights; checks and notes in the output directory what the training begins from.
+
+    The files count by names and sizes: they are too large to be read for it, and a manifest has their checksums.
+    """
+    loaded = ()
+    if values.init_checkpoint:
+        loaded, _, _ = checkpoint.load_weights(model, values.init_checkpoint, optional=("cls/",))
+    names = ("train_batch_size", "learning_rate", "num_train_steps", "num_warmup_steps", "max_seq_length")
+    flags_of_result = {name: values[name].value for name in (*names, "max_predictions_per_seq")}
+    listed = "\n".join(f"{os.path.basename(path)} {os.path.getsize(path)}" for path in input_files)
+    contents = {"input_file": hashlib.sha256(os.fsencode(listed)).hexdigest()}
+    now = beginning.describe(model, loaded, values.init_checkpoint, values.seed, flags_of_result, contents)
+    now.check(values.output_dir)
+    now.write(values.output_dir)
 
 
 def find_files(patterns, features):
@@ -114,7 +132,7 @@ def find_files(patterns, features):
 
 
 def count_masked(features):
-    """What a batch has of that which the losses are averaged over."""
+    """The loss denominators of a batch."""
     return {**losses.count_examples(features), "masked": tf.reduce_sum(features["masked_lm_weights"])}
 
 

@@ -24,13 +24,14 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from common import errors
+from common import errors, files
 from common import flags as shared_flags
 from common.progress import progress
 from data_prep.records import records
-from data_prep.tasks import answers, label_map, questions
+from data_prep.tasks import answers, questions
 from data_prep.text.tokenization import FullTokenizer
-from fine_tuning import model_directory, tasks, training
+from fine_tuning import tasks, training
+from fine_tuning.options import read_options
 from fine_tuning.tasks import Task
 from modeling import checkpoint, distribution, losses
 
@@ -84,7 +85,7 @@ def main(_):
     check_flags(FLAGS)
     task = tasks.YES_NO if FLAGS.question_type == questions.YES_NO_TYPE else tasks.QA
     yes_no = task is tasks.YES_NO
-    options = training.read_options(FLAGS, task)
+    options = read_options(FLAGS, task)
     config, tokenizer = training.set_up(options, shared_flags.distribution_values(FLAGS))
     encoder = Encoder(tokenizer, options.max_seq_length, FLAGS.doc_stride, FLAGS.max_query_length, task)
 
@@ -92,38 +93,41 @@ def main(_):
     train_examples = read_train_examples(FLAGS) if FLAGS.do_train else None
     predict_examples = questions.read_examples(FLAGS.predict_file, FLAGS.verbose_logging) if FLAGS.do_predict else None
 
+    labels = list(questions.YES_NO) if yes_no else None
     model = training.new_model(task, config, len(questions.YES_NO), options.seed)
-    if yes_no:
-        init_checkpoint = None if FLAGS.do_train else options.init_checkpoint
-        training.check_labels(list(questions.YES_NO), options.output_dir, init_checkpoint)
-    if FLAGS.do_train:
-        if yes_no:
-            label_map.write(options.output_dir, questions.YES_NO)
-        model_directory.write(options, **{name: FLAGS[name].value for name in task.settings})
-        data, _ = write_records(train_examples, "train", encoder, options.output_dir, keep_encodings=False)
-        loss_fn = yes_no_loss if yes_no else span_loss_fn(padding_counts=options.pad_to is not None)
-        # As in the original, an epoch is counted in questions, though a long context makes several records.
-        training.fine_tune(model, loss_fn, data, len(train_examples), options)
-        distribution.leave_to_chief()
-    else:
-        checkpoint.load_trained(model, options.output_dir, options.init_checkpoint)
-    if FLAGS.do_predict:
-        data, encodings = write_records(predict_examples, "eval", encoder, options.output_dir)
-        if yes_no:
-            predict_yes_no(model, data, predict_examples, encodings, FLAGS.predict_batch_size, options.output_dir)
+    with training.holding(options.output_dir):
+        if FLAGS.do_train:
+            settings = {name: FLAGS[name].value for name in task.settings}
+            flags = settings | ({"balance_answers": FLAGS.balance_answers} if yes_no else {})
+            training.begin(model, options, labels, {"train_file": files.sha256(FLAGS.train_file)}, flags, settings)
+            data, _ = write_records(train_examples, "train", encoder, options.output_dir, keep_encodings=False)
+            loss_fn = yes_no_loss if yes_no else span_loss_fn(padding_counts=options.pad_to is not None)
+            # As in the original, an epoch is counted in questions, though a long context makes several records.
+            training.fine_tune(model, loss_fn, data, len(train_examples), options)
+            distribution.leave_to_chief()
         else:
-            logits = span_logits(model, data, FLAGS.predict_batch_size, options.pad_to)
-            answer_options = answers.Options(
-                FLAGS.n_best_size,
-                FLAGS.max_answer_length,
-                FLAGS.version_2_with_negative,
-                FLAGS.null_score_diff_threshold,
-            )
-            threshold = FLAGS.list_threshold if FLAGS.question_type == questions.LIST else None
-            lower_case = options.do_lower_case
-            write_answers(
-                predict_examples, encodings, logits, answer_options, lower_case, threshold, options.output_dir
-            )
+            if yes_no:
+                training.check_labels(labels, options.output_dir, options.init_checkpoint)
+            checkpoint.load_trained(model, options.output_dir, options.init_checkpoint)
+        if FLAGS.do_predict:
+            predict(model, predict_examples, encoder, options, FLAGS)
+
+
+def predict(model, examples, encoder, options, values):
+    """Answers questions and writes the answers, as the flags `values` say."""
+    data, encodings = write_records(examples, "eval", encoder, options.output_dir)
+    if encoder.task is tasks.YES_NO:
+        predict_yes_no(model, data, examples, encodings, values.predict_batch_size, options.output_dir)
+        return
+    logits = span_logits(model, data, values.predict_batch_size, options.pad_to)
+    answer_options = answers.Options(
+        values.n_best_size,
+        values.max_answer_length,
+        values.version_2_with_negative,
+        values.null_score_diff_threshold,
+    )
+    threshold = values.list_threshold if values.question_type == questions.LIST else None
+    write_answers(examples, encodings, logits, answer_options, options.do_lower_case, threshold, options.output_dir)
 
 
 def check_flags(values):

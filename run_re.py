@@ -27,9 +27,10 @@ from biocodes import re_eval
 from common import errors, files
 from common import flags as shared_flags
 from data_prep.records import records
-from data_prep.tasks import label_map, relations
+from data_prep.tasks import relations
 from data_prep.text.tokenization import FullTokenizer
-from fine_tuning import model_directory, tasks, training
+from fine_tuning import tasks, training
+from fine_tuning.options import read_options
 from modeling import checkpoint, distribution, losses
 
 FLAGS = flags.FLAGS
@@ -88,7 +89,7 @@ class Encoding:
 def main(_):
     if not (FLAGS.do_train or FLAGS.do_eval or FLAGS.do_predict):
         raise errors.InputError("nothing to do: expected --do_train, --do_eval or --do_predict")
-    options = training.read_options(FLAGS, tasks.RE)
+    options = read_options(FLAGS, tasks.RE)
     config, tokenizer = training.set_up(options, shared_flags.distribution_values(FLAGS))
     folds = relations.find_folds(FLAGS.data_dir) if FLAGS.cross_validation else ["."]
     data_dirs, output_dirs = (
@@ -105,16 +106,17 @@ def main(_):
     encoding = Encoding(tokenizer, options.max_seq_length, FLAGS.long_sentences == "truncate")
     batch_sizes = {"eval": FLAGS.eval_batch_size, "predict": FLAGS.predict_batch_size}
     results = []
-    for splits, output_dir in zip(data, output_dirs, strict=True):
-        logging.info("%s: labels %s", output_dir, ", ".join(task.labels))
-        model = training.new_model(tasks.RE, config, len(task.labels), options.seed)  # a fold alone gives the same
-        here = dataclasses.replace(options, output_dir=output_dir)
-        results.append(run(model, splits, task, encoding, here, batch_sizes))
-    distribution.leave_to_chief()
-    if FLAGS.cross_validation and FLAGS.do_predict:
-        report = summarize(folds, results, task)
-        print("***** cross-validation *****", report, sep="\n", flush=True)
-        files.write_lines(os.path.join(options.output_dir, "cross_validation_results.txt"), [report])
+    with training.holding(options.output_dir):
+        for splits, output_dir in zip(data, output_dirs, strict=True):
+            logging.info("%s: labels %s", output_dir, ", ".join(task.labels))
+            model = training.new_model(tasks.RE, config, len(task.labels), options.seed)  # a fold alone gives the same
+            here = dataclasses.replace(options, output_dir=output_dir)
+            results.append(run(model, splits, task, encoding, here, batch_sizes))
+        distribution.leave_to_chief()
+        if FLAGS.cross_validation and FLAGS.do_predict:
+            report = summarize(folds, results, task)
+            print("***** cross-validation *****", report, sep="\n", flush=True)
+            files.write_lines(os.path.join(options.output_dir, "cross_validation_results.txt"), [report])
 
 
 def choose_relations(task_name, labels, negative, trained, data_dirs):
@@ -192,16 +194,16 @@ def run(model, splits, task, encoding, options, batch_sizes):
         )
         return records.write_record_file(serialized, os.path.join(output_dir, f"{name}.tf_record"), features)
 
-    training.check_labels(task.labels, output_dir, None if is_training else options.init_checkpoint)
     if is_training:
-        label_map.write(output_dir, task.labels)
-        text = dataclasses.asdict(relations.describe_text(splits["train"]))
-        model_directory.write(options, negative_label=task.negative, **text)
+        settings = {"negative_label": task.negative, **dataclasses.asdict(relations.describe_text(splits["train"]))}
+        flags = {"long_sentences": "truncate" if encoding.truncate else "keep_entities"}
+        training.begin(model, options, task.labels, {"train.tsv": training.digest(splits["train"])}, flags, settings)
         data = write("train")
         global_step = training.fine_tune(model, relation_loss, data, data.count, options)
         if not distribution.is_chief():  # it may be needed for the next fold
             return None
     else:
+        training.check_labels(task.labels, output_dir, options.init_checkpoint)
         global_step = checkpoint.load_trained(model, output_dir, options.init_checkpoint)
     if "eval" in splits:
         probabilities, metrics = classify(model, write("eval"), batch_sizes["eval"], "eval", in_order=True)

@@ -26,8 +26,8 @@ from common.inputs import read_json
 from data_prep.tasks import label_map
 from data_prep.text.tokenization import FullTokenizer
 from fine_tuning import tasks
+from fine_tuning.options import Options
 from fine_tuning.tasks import COMMON_SETTINGS, SCRIPTS, Task
-from fine_tuning.training import Options
 from modeling import checkpoint
 from modeling.config import BertConfig
 

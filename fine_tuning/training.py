@@ -3,81 +3,32 @@
 A script brings what is its own: how it reads a data set, its model, its loss and what it does with the output.
 """
 
+import contextlib
 import dataclasses
 import hashlib
-import json
 import math
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
-from absl.flags import FlagValues
 
-from common import files, inputs
-from common import flags as shared_flags
+from common import files
 from common.errors import InputError
 from data_prep.records import records
 from data_prep.tasks import label_map
 from data_prep.text.tokenization import FullTokenizer, validate_case_matches_checkpoint
+from fine_tuning import model_directory
+from fine_tuning.options import Options
 from fine_tuning.tasks import Task
-from modeling import checkpoint, distribution, losses, unpadding
+from modeling import beginning, checkpoint, distribution, losses, unpadding
 from modeling.config import BertConfig
 from modeling.heads import NEVER
-from modeling.training import TrainingOptions, length_multiple, run_batches, train, use_xla
+from modeling.training import length_multiple, run_batches, train, use_xla
 
 PREDICTION_WINDOW = 256  # batches formed together, of records sorted by length
 HEAD = ("output_",)  # of labels
-BEGINNING_FILE = "initial_weights.json"  # of a training, in its output directory
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """A fine-tuning, as the flags say."""
-
-    task: Task
-    output_dir: str
-    init_checkpoint: str | None
-    bert_config_file: str
-    vocab_file: str
-    do_lower_case: bool
-    max_seq_length: int  # wordpieces
-    num_train_epochs: float
-    warmup_proportion: float  # of the steps
-    pad_to: int | None  # length of every batch, where padding counts in the loss; None: padding is not computed
-    xla: str  # auto, true or false
-    training: TrainingOptions  # but for its directory and the numbers of steps, which depend on the data
-
-    @property
-    def seed(self) -> int:
-        return self.training.seed
-
-
-def read_options(values: FlagValues, task: Task) -> Options:
-    """The `Options` that the flags of the scripts say; raises InputError for flags that this program cannot do."""
-    shared_flags.check_tpu_flags(values)
-    padding_counts = task.padding_counts and values.pad_to_max_seq_length
-    return Options(
-        task=task,
-        output_dir=values.output_dir,
-        init_checkpoint=values.init_checkpoint,
-        bert_config_file=values.bert_config_file,
-        vocab_file=values.vocab_file,
-        do_lower_case=values.do_lower_case,
-        max_seq_length=values.max_seq_length,
-        num_train_epochs=values.num_train_epochs,
-        warmup_proportion=values.warmup_proportion,
-        pad_to=values.max_seq_length if padding_counts else None,
-        xla=values.xla,
-        training=TrainingOptions(
-            output_dir=values.output_dir,
-            num_train_steps=0,
-            num_warmup_steps=0,
-            unpad=not padding_counts,
-            **shared_flags.training_values(values),
-        ),
-    )
 
 
 def set_up(options: Options, devices: Iterable[Any]) -> tuple[BertConfig, FullTokenizer]:
@@ -160,10 +111,10 @@ def fine_tune(
     evaluate_at: Container[int] = (),
     evaluate: Callable[[int], dict[str, float]] | None = None,
 ) -> int:
-    """Trains from the initial checkpoint, or resumes from the newest checkpoint in the output directory.
+    """Trains, or resumes from the newest checkpoint in the output directory.
 
     Args:
-      model: a built model.
+      model: as `begin` left it.
       loss_fn: as for `modeling.training.train`.
       data: a `records.RecordFile`.
       num_examples: what an epoch is counted in; a long example may make several records.
@@ -175,16 +126,11 @@ def fine_tune(
       The step that was reached.
 
     Raises:
-      InputError: too few examples for a step, no record, or a directory in which another training began.
+      InputError: too few examples for a step, or no record.
     """
     batch_size = options.training.batch_size
     num_train_steps = num_steps(num_examples, batch_size, options.num_train_epochs)
     check_enough(data, num_examples, num_train_steps, batch_size)
-    loaded: Sequence[str] = ()
-    if options.init_checkpoint:
-        left_out = () if goes_on_with_head(options.init_checkpoint, options.output_dir) else HEAD
-        loaded, _, _ = checkpoint.load_weights(model, options.init_checkpoint, options.task.head_variables, left_out)
-    check_beginning(model, loaded, options.output_dir, options.init_checkpoint, options.seed)
     run = dataclasses.replace(
         options.training,
         output_dir=options.output_dir,
@@ -213,60 +159,85 @@ def check_enough(data: records.RecordFile, num_examples: int, num_train_steps: i
         )
 
 
-def goes_on_with_head(init_checkpoint: str, output_dir: str) -> bool:
-    """Whether a training begins with the head of its initial checkpoint, if that has one.
+def takes_head(init_checkpoint: str, labels: Sequence[str] | None) -> bool:
+    """Whether a training for some labels begins with the head of its initial checkpoint, if that has one.
 
     Not where one of the labels beside it is another than here or in another place, or was never learned.
     """
     prefix = checkpoint.find(init_checkpoint)
-    before, now = label_map.read(os.path.dirname(prefix) or "."), label_map.read(output_dir)
-    if before is None or now is None:
+    before = label_map.read(os.path.dirname(prefix) or ".")
+    if before is None or labels is None:
         return True
     reader = checkpoint.open_reader(prefix)
     has_learned = not reader.has_tensor("output_bias") or min(reader.get_tensor("output_bias")) > NEVER
-    return before == now and bool(has_learned)
+    return before == list(labels) and bool(has_learned)
 
 
-def check_beginning(
-    model: keras.layers.Layer, loaded: Iterable[str], output_dir: str, init_checkpoint: str | None, seed: int
+def digest(examples: Iterable[Any]) -> str:
+    """The SHA-256 of examples as they were read: the same whatever the spaces and line ends of their file."""
+    found = hashlib.sha256()
+    for example in examples:
+        found.update(repr(example).encode("utf-8", "surrogatepass"))
+    return found.hexdigest()
+
+
+def begin(
+    model: keras.layers.Layer,
+    options: Options,
+    labels: Sequence[str] | None,
+    data: Mapping[str, str],
+    flags: Mapping[str, Any],
+    settings: Mapping[str, Any] | None,
 ) -> None:
-    """Records in the output directory what a training begins from; compares with the record where it is resumed.
+    """Loads the initial weights, checks that the output directory is this training's, and notes there what it is.
 
-    What counts are the weights of the initial checkpoint, not where it lies. A directory with checkpoints and without
-    a record was made before there were any, and passes.
+    Nothing is written before all is checked.
 
     Args:
-      model: with the weights of the initial checkpoint.
-      loaded: names of these.
-      output_dir: where the training begins, or goes on if it has a checkpoint.
-      init_checkpoint: the flag, or None.
-      seed: int, of all that is random.
+      model: a built model.
+      options: `Options`.
+      labels: in the order of the model's outputs; None where they are spans.
+      data: the digests of what is trained on, from its name.
+      flags: those of the script on which the result depends, beside the shared ones.
+      settings: what fine_tuning.json holds of the task; None: the directory is not to be one of a model.
 
     Raises:
-      InputError: the training in there began from others.
+      InputError: the initial checkpoint does not fit, or the directory has a model of other labels or another training.
     """
-    path = os.path.join(output_dir, BEGINNING_FILE)
-    variables = checkpoint.model_variables(model)
-    digest = hashlib.sha256()
-    for name in sorted(loaded):
-        digest.update(name.encode())
-        digest.update(variables[name].numpy())
-    now = {"init_checkpoint": init_checkpoint, "sha256": digest.hexdigest(), "seed": seed}
-    if not checkpoint.newest(output_dir):
-        if distribution.is_chief():
-            files.write_lines(path, [json.dumps(now, indent=1)])
-    elif os.path.exists(path):
-        before = inputs.read_json(path, "what the training began from")
-        if before["sha256"] != now["sha256"]:
-            raise InputError(
-                f"--init_checkpoint={init_checkpoint or ''}: other weights than those from which the training in "
-                f"{output_dir} began, --init_checkpoint={before['init_checkpoint'] or ''}; use a new --output_dir"
-            )
-        if before["seed"] != seed:
-            raise InputError(
-                f"--seed={seed}: the training in {output_dir} began with --seed={before['seed']}; "
-                "use a new --output_dir"
-            )
+    if labels is not None:
+        check_labels(list(labels), options.output_dir)
+    loaded: Sequence[str] = ()
+    if options.init_checkpoint:
+        left_out = () if takes_head(options.init_checkpoint, labels) else HEAD
+        loaded, _, _ = checkpoint.load_weights(model, options.init_checkpoint, options.task.head_variables, left_out)
+    shared = {
+        "do_lower_case": options.do_lower_case,
+        "max_seq_length": options.max_seq_length,
+        "train_batch_size": options.training.batch_size,
+        "learning_rate": options.training.learning_rate,
+        "num_train_epochs": options.num_train_epochs,
+        "warmup_proportion": options.warmup_proportion,
+        "pad_to_max_seq_length": options.pad_to is not None,
+    }
+    contents = {**data, "vocab_file": files.sha256(options.vocab_file)}
+    now = beginning.describe(model, loaded, options.init_checkpoint, options.seed, {**shared, **flags}, contents)
+    now.check(options.output_dir)
+    now.write(options.output_dir)
+    if labels is not None:
+        label_map.write(options.output_dir, labels)
+    if settings is not None:
+        model_directory.write(options, **settings)
+
+
+@contextlib.contextmanager
+def holding(output_dir: str) -> Iterator[None]:
+    """Holds the output directory, which one training at a time writes; of several workers the chief does.
+
+    Raises:
+      InputError: another process holds it.
+    """
+    with files.locked(output_dir) if distribution.is_chief() else contextlib.nullcontext():
+        yield
 
 
 def run_on_records(

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
+from data_prep.tasks import ner
 from fine_tuning import training
-from modeling import checkpoint
+from modeling import beginning, checkpoint
 from modeling.config import BertConfig
 from modeling.heads import SequenceClassifier
 from tests.conftest import TINY
@@ -44,7 +45,7 @@ def begin(tmp_path):
             variable.assign(np.full(variable.shape, value))
         return model
 
-    def run(init_checkpoint, value, seed=1, new_weights=("output_",)):
+    def run(init_checkpoint, value, seed=1, new_weights=("output_",), flags=None, contents=None):
         if init_checkpoint and not (tmp_path / f"{init_checkpoint}.index").exists():
             variables = checkpoint.model_variables(new_model(value))
             checkpoint.save(str(tmp_path / init_checkpoint), {n: v for n, v in variables.items() if "bert/" in n})
@@ -52,7 +53,9 @@ def begin(tmp_path):
         path = init_checkpoint and str(tmp_path / init_checkpoint)
         model = new_model(0.5)
         loaded = checkpoint.load_weights(model, path, new_weights)[0] if path else ()
-        training.check_beginning(model, loaded, str(tmp_path / "run"), path, seed)
+        now = beginning.describe(model, loaded, path, seed, flags or {}, contents or {})
+        now.check(str(tmp_path / "run"))
+        now.write(str(tmp_path / "run"))
 
     return run
 
@@ -102,6 +105,45 @@ def test_random_weights_are_told_apart_by_their_seed(begin, tmp_path):
         begin("a.ckpt", 0.1)
 
 
+@pytest.mark.parametrize(
+    ("flags", "contents", "message"),
+    [
+        (
+            {"train_batch_size": 32},
+            {},
+            "--train_batch_size=32: the training in .*run began with --train_batch_size=16; use",
+        ),
+        ({"do_lower_case": True}, {}, "--do_lower_case=true: .* began with --do_lower_case=false; use a new"),
+        (
+            {},
+            {"train.tsv": "b" * 64},
+            r"train.tsv: other content than .* .SHA-256 bbbbbbbbbbbb, then aaaaaaaaaaaa.; use a",
+        ),
+    ],
+)
+def test_another_setting_or_data_set_is_refused(begin, tmp_path, flags, contents, message):
+    was = {"flags": {"train_batch_size": 16, "do_lower_case": False}, "contents": {"train.tsv": "a" * 64}}
+    begin("a.ckpt", 0.1, **was)
+    reach_checkpoint(tmp_path)
+    begin("a.ckpt", 0.1, **was)
+    with pytest.raises(InputError, match=message):
+        begin("a.ckpt", 0.1, flags=was["flags"] | flags, contents=was["contents"] | contents)
+
+
+def test_a_note_that_is_none_is_named(begin, tmp_path):
+    begin("a.ckpt", 0.1)
+    reach_checkpoint(tmp_path)
+    for content in ("[]", '{"sha256": 1, "seed": 1, "init_checkpoint": null}', "{"):
+        (tmp_path / "run/initial_weights.json").write_text(content)
+        with pytest.raises(InputError, match="initial_weights.json"):
+            begin("a.ckpt", 0.1)
+
+
+def test_the_same_examples_have_one_digest():
+    one, other = [ner.Sentence(["a"], ["O"])], [ner.Sentence(["a"], ["B"])]
+    assert training.digest(one) == training.digest(list(one)) != training.digest(other)
+
+
 def test_directories_without_a_note_or_without_a_checkpoint_pass(begin, tmp_path):
     begin("a.ckpt", 0.1)
     begin("b.ckpt", 0.2)  # the first was stopped before anything was written that this would go on from
@@ -124,12 +166,12 @@ def test_directories_without_a_note_or_without_a_checkpoint_pass(begin, tmp_path
     ],
 )
 def test_a_head_of_other_labels_is_learned_anew(tmp_path, before, bias, expected):
-    for directory, labels in [(tmp_path / "before", before), (tmp_path / "now", ["0", "1"])]:
-        directory.mkdir()
-        if labels:
-            (directory / "label_map.json").write_text(json.dumps({label: i for i, label in enumerate(labels)}))
+    (tmp_path / "before").mkdir()
+    if before:
+        content = json.dumps({label: i for i, label in enumerate(before)})
+        (tmp_path / "before/label_map.json").write_text(content)
     checkpoint.save(str(tmp_path / "before/model.ckpt-1"), {"output_bias": np.array(bias, np.float32)})
-    assert training.goes_on_with_head(str(tmp_path / "before"), str(tmp_path / "now")) is expected
+    assert training.takes_head(str(tmp_path / "before"), ["0", "1"]) is expected
 
 
 def test_what_is_left_out_keeps_its_value(tmp_path):

@@ -1,6 +1,6 @@
 """Options of a fine-tuning as `main` would build them."""
 
-from fine_tuning.training import Options
+from fine_tuning.options import Options
 from modeling.training import TrainingOptions
 
 

@@ -3,9 +3,11 @@
 import contextlib
 import json
 import resource
+import shutil
 
 import pytest
 
+from common.files import locked
 from tests.helpers.programs import check_error
 
 
@@ -89,12 +91,36 @@ def test_no_checkpoint_to_predict_with(ner, tmp_path):
 
 def test_an_output_directory_with_another_model(ner, trained_ner, tmp_path):
     output = trained_ner.copy(tmp_path / "output")
+    (output / "initial_weights.json").unlink()  # which refuses other epochs
     written = {path.name: path.read_bytes() for path in output.glob("model.ckpt*")}
     config = json.loads((output / "bert_config.json").read_text())
     (tmp_path / "other.json").write_text(json.dumps(config | {"intermediate_size": 96}))
     result = ner(f"data_dir={trained_ner.data}", f"bert_config_file={tmp_path}/other.json", "num_train_epochs=9")
     check_error(result, "bert/encoder/layer_0/intermediate/dense/", "another model", "--output_dir")
     assert {path.name: path.read_bytes() for path in output.glob("model.ckpt*")} == written
+
+
+def test_a_refused_training_leaves_a_directory_as_it_is(ner, trained_ner, tmp_path):
+    output = trained_ner.copy(tmp_path / "output")
+    written = {path.name: path.read_bytes() for path in output.iterdir() if path.is_file() and path.name != ".lock"}
+    other = tmp_path / "other"
+    shutil.copytree(trained_ner.data, other)
+    for path in other.glob("*.tsv"):
+        path.write_text("Gout\tB-Disease\nhurts\tO\n\n" + path.read_text())
+    for flags, message in [
+        (["max_seq_length=24"], "--max_seq_length=24: the training in"),
+        (["do_lower_case=true"], "--do_lower_case=true: the training in"),
+        ([f"data_dir={other}"], "train_dev.tsv: other content than that with which the training in"),
+    ]:
+        check_error(ner(f"data_dir={trained_ner.data}", *flags), message, "use a new --output_dir")
+        now = {path.name: path.read_bytes() for path in output.iterdir() if path.is_file() and path.name != ".lock"}
+        assert now == written
+
+
+def test_two_trainings_in_one_directory(ner, trained_ner, tmp_path):
+    output = trained_ner.copy(tmp_path / "output")
+    with locked(output):
+        check_error(ner(f"data_dir={trained_ner.data}"), output, "another process works there")
 
 
 def test_an_output_directory_with_a_model_for_other_labels(ner, trained_ner, tmp_path):
@@ -121,6 +147,7 @@ def no_larger_file(size):
 
 def test_a_full_disk(ner, trained_ner, tmp_path):
     output = trained_ner.copy(tmp_path / "output")
+    (output / "initial_weights.json").unlink()  # which refuses other epochs
     before = {path.name: path.read_bytes() for path in output.glob("model.ckpt*")}
     for size, file in [(20_000, "train.tf_record"), (500_000, "model.ckpt-")]:
         with no_larger_file(size):

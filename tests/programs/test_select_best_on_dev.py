@@ -1,6 +1,7 @@
 """run_ner.py --select_best_on_dev: the best epoch's weights, training again, kills."""
 
 import json
+import pathlib
 import shutil
 import types
 
@@ -22,13 +23,15 @@ from tests.helpers.fine_tuning_options import fine_tuning_options
 from tests.helpers.kills import KilledError, kill_at, kill_process
 from tests.helpers.programs import check_error
 
+SAMPLES = pathlib.Path(__file__).resolve().parents[2] / "samples"
 NER_FILES = ("token_test.txt", "label_test.txt")
 F1 = {2: 10.0, 5: 30.0, 7: 30.0, 10: 20.0}  # stands in for the scores at the ends of four epochs of 40 sentences
 
 
 def options_of(directory, training=None, **changes):
     defaults = {"save_checkpoints_steps": 3, "keep_checkpoint_max": 20}
-    return fine_tuning_options(tasks.NER, str(directory), defaults | (training or {}), **changes)
+    files = {"vocab_file": str(SAMPLES / "vocab.txt"), "bert_config_file": str(SAMPLES / "bert_config.json")}
+    return fine_tuning_options(tasks.NER, str(directory), defaults | (training or {}), **files, **changes)
 
 
 def select(sample, directory, retrain=False, **changes):
@@ -96,8 +99,8 @@ def plain(sample, tmp_path_factory):
     """Directories of trainings without selection: of the four epochs, every step kept, and of two on train_dev."""
     new_model, data, encoding = sample
     four, two = tmp_path_factory.mktemp("four"), tmp_path_factory.mktemp("two")
-    run_ner.train(new_model, data["train"], encoding, options_of(four, {"save_checkpoints_steps": 1}))
-    run_ner.train(new_model, data["train_dev"], encoding, options_of(two, num_train_epochs=2.0))
+    run_ner.train(new_model, data, "train", encoding, options_of(four, {"save_checkpoints_steps": 1}))
+    run_ner.train(new_model, data, "train_dev", encoding, options_of(two, num_train_epochs=2.0))
     return four, two
 
 
@@ -194,7 +197,7 @@ def assert_same_results(ours, theirs):
 def test_a_selection_with_another_seed_or_batch_size_needs_another_directory(sample, copy):
     for changes, message in (
         ({"seed": 4}, "--seed=4: .*/selection began with --seed=3"),
-        ({"batch_size": 8}, "selection/epochs.tsv: epoch 1 ended at step 2; by this data, --train_batch_size"),
+        ({"batch_size": 8}, "--train_batch_size=8: .*/selection began with --train_batch_size=16"),
     ):
         with pytest.raises(InputError, match=message):
             select(sample, copy, training=changes)
