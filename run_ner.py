@@ -260,7 +260,7 @@ def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
     if train_sentences:
         return ner.make_label_list([sentence for part in train_sentences.values() for sentence in part])
     if written := training.labels_of_checkpoint(output_dir, init_checkpoint, ner.REQUIRED_LABELS):
-        return written
+        return ner.in_bio(written)
     paths = [os.path.join(data_dir, f"{name}.tsv") for name in ("train_dev", "train", "devel", "test")]
     return ner.make_label_list([s for path in paths if os.path.exists(path) for s in ner.read_sentences(path)])
 

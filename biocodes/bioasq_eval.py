@@ -12,6 +12,9 @@ to be its numbers to the last digit, so its rules are kept even where they surpr
   * In the golden file each inner list holds synonyms, any of which is right. In the submission only the first
     text of an inner list is read; an empty inner list is passed over and takes no rank (Task1bData; editions
     before the fifth, `-e 3`, read all of them, and `-e 8` differs in phase A only).
+  * Golden files of other years, which that version of the evaluator does not read, have `["a", "synonym"]` or `"a"`
+    for `[["a", "synonym"]]` of a factoid question, and a text for a list question's item without synonyms: they
+    score alike. A submission has inner lists.
   * Factoid: strict is the first answer, lenient any; the reciprocal rank is that of the first right answer. All
     submitted answers are read, also beyond the five that BioASQ allows (QuestionAnswerEvaluator).
   * List: a submitted answer takes the first golden entry that has it, and the entry is used up, so that a
@@ -24,16 +27,17 @@ to be its numbers to the last digit, so its rules are kept even where they surpr
   * A measure over no questions, or whose denominator is 0, is 0.
   * The type is the golden file's; that of the submission is not read.
 
-Where the evaluator would stop with an exception, or take an answer of another type for a wrong one, this program
-stops with a message.
+Where else the evaluator would stop with an exception, or take an answer of another type for a wrong one, this
+program stops with a message.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import reprlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 TYPES = ("yesno", "factoid", "list", "summary")
@@ -44,6 +48,14 @@ LISTED_IDS = 5  # how many ids a warning names
 
 class DataError(Exception):
     """Input that does not fit; the message is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_one_line(message))
+
+
+def _one_line(text):
+    """The text with what would break its line or cannot be printed, as ids may hold it, in Python's notation."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,18 +100,31 @@ MEASURES = (
 
 
 def read_json(path: str) -> Any:
-    """Returns what a UTF-8 JSON file holds; raises DataError with the line where it is malformed."""
+    """Returns what a UTF-8 JSON file holds.
+
+    Raises:
+      DataError: it is not UTF-8 or malformed (with the line), is nested too deeply, has a number of more digits than
+        Python reads, or half of a character, which no output could hold.
+    """
     with open(path, "rb") as file:
         content = file.read()
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        document = json.loads(content.decode("utf-8-sig"))
+        if b"\\ud" in content or b"\\uD" in content:  # the halves of a character, or one alone
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}, line {line}: invalid UTF-8; expected UTF-8 text") from None
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: malformed JSON: {error.msg}") from None
+        raise DataError(f"{path}, line {error.lineno}: malformed JSON: {error.msg}; expected {EXPECTED}") from None
     except RecursionError:
         raise DataError(f"{path}: nested too deeply; expected {EXPECTED}") from None
+    except UnicodeEncodeError:
+        raise DataError(f"{path}: half of a character (a lone surrogate) in a text; expected {EXPECTED}") from None
+    except ValueError:
+        limit = sys.get_int_max_str_digits()
+        raise DataError(f"{path}: a number of more than {limit} digits; expected {EXPECTED}") from None
+    return document
 
 
 def read_questions(path: str) -> dict[str, dict[str, Any]]:
@@ -133,16 +158,41 @@ def _refuse(source, identifier, found, expected):
     raise DataError(f"{source}, question {identifier}: {found}; expected {expected}")
 
 
-def _type(identifier, question):
+def _type(source, identifier, question):
     name = question.get("type")
     if name not in TYPES:
         found = "no type" if name is None else f"type {reprlib.repr(name)}"
-        _refuse("golden file", identifier, found, " or ".join(TYPES))
+        _refuse(source, identifier, found, " or ".join(TYPES))
     return name
 
 
-def _texts(source, identifier, answer):
-    """The inner lists of a factoid's or a list's exact answer, in lower case, without the empty ones."""
+def _unnested(value) -> Iterator[Any]:
+    """Yields what is in lists in lists, in order. Without recursion: it may be nested as deeply as JSON is read."""
+    stack = [value]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack.extend(reversed(value))
+        else:
+            yield value
+
+
+def _golden_texts(source, identifier, name, answer):
+    """The entries of a golden exact answer, lists of synonyms in lower case, without the empty ones.
+
+    A list question has an entry for each item that is not null, a factoid question one, of all its texts: the rule
+    of `exact_answers` in data_prep/tasks/bioasq_questions.py, but for white space, which counts here.
+    """
+    items = answer if name == "list" and isinstance(answer, list) else [answer]
+    entries = [list(_unnested(item)) for item in items if item is not None]
+    if not all(isinstance(text, str) for entry in entries for text in entry):
+        found = f"exact_answer is {reprlib.repr(answer)}"
+        _refuse(source, identifier, found, "a list of lists of strings, a list of strings or a string")
+    return [[text.lower() for text in entry] for entry in entries if entry]
+
+
+def _submitted_texts(source, identifier, answer):
+    """The inner lists of a submitted exact answer to a factoid or list question, likewise."""
     if answer is None:
         return []
     if not (
@@ -242,7 +292,7 @@ def _yesno_measures(pairs):
 
 def _warning(text, identifiers):
     listed = ", ".join(identifiers[:LISTED_IDS]) + (", ..." if len(identifiers) > LISTED_IDS else "")
-    return f"{text}: {len(identifiers)} ({listed})"
+    return _one_line(f"{text}: {len(identifiers)} ({listed})")
 
 
 def _find_warnings(golden, predictions, types, missing):
@@ -270,7 +320,7 @@ def _find_warnings(golden, predictions, types, missing):
             identifier
             for identifier, name in types.items()
             if name in ("factoid", "list")
-            and not any(text.strip() for texts in golden[identifier]["exact_answer"] for text in texts)
+            and not any(text and text.strip() for text in _unnested(golden[identifier]["exact_answer"]))
         ],
         f"factoid questions with more than {MAX_FACTOID_ANSWERS} answers, all of which are read": [
             identifier
@@ -281,31 +331,37 @@ def _find_warnings(golden, predictions, types, missing):
     return tuple(_warning(text, identifiers) for text, identifiers in found.items() if identifiers)
 
 
-def _score_questions(golden, predictions, types):
+def _score_questions(golden, predictions, types, sources):
     """Scores of the questions by type; yes/no: `(golden label, submitted label)`; `types`: id -> type."""
+    golden_file, submission = sources
     scores: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TYPES}
     for identifier, name in types.items():
         key, answer = golden[identifier].get("exact_answer"), predictions[identifier].get("exact_answer")
         if name == "summary":
             continue
         if key is None:
-            _refuse("golden file", identifier, "no exact_answer", f"one for a {name} question")
+            _refuse(golden_file, identifier, "no exact_answer", f"one for a {name} question")
         if name == "yesno":
-            score: tuple[Any, ...] = _label("golden file", identifier, key), _label("submission", identifier, answer)
+            score: tuple[Any, ...] = _label(golden_file, identifier, key), _label(submission, identifier, answer)
         else:
-            synonyms = _texts("golden file", identifier, key)
-            answers = [texts[0] for texts in _texts("submission", identifier, answer)]
+            synonyms = _golden_texts(golden_file, identifier, name, key)
+            answers = [texts[0] for texts in _submitted_texts(submission, identifier, answer)]
             score = (factoid_scores if name == "factoid" else list_scores)(synonyms, answers)
         scores[name].append(score)
     return scores
 
 
-def evaluate(golden: Mapping[str, dict[str, Any]], predictions: Mapping[str, dict[str, Any]]) -> Measures:
+def evaluate(
+    golden: Mapping[str, dict[str, Any]],
+    predictions: Mapping[str, dict[str, Any]],
+    sources: tuple[str, str] = ("golden file", "submission"),
+) -> Measures:
     """Scores a submission.
 
     Args:
       golden: dict from id to question, from `read_questions`, with `type` and `exact_answer`.
       predictions: the same of the submission, with `exact_answer`.
+      sources: what messages call the two.
 
     Returns:
       Measures.
@@ -314,11 +370,11 @@ def evaluate(golden: Mapping[str, dict[str, Any]], predictions: Mapping[str, dic
       DataError: no question of the submission is in the golden file; a golden question without type or exact
         answer; an exact answer that does not fit the question's type.
     """
-    all_types = {identifier: _type(identifier, question) for identifier, question in golden.items()}
+    all_types = {identifier: _type(sources[0], identifier, question) for identifier, question in golden.items()}
     types = {identifier: name for identifier, name in all_types.items() if identifier in predictions}
     if not types:
         raise DataError("no question of the submission is in the golden file; is it that of another batch?")
-    scores = _score_questions(golden, predictions, types)
+    scores = _score_questions(golden, predictions, types, sources)
     accuracy, f1_yes, f1_no = _yesno_measures(scores["yesno"])
     means = (*_means(scores["factoid"]), *_means(scores["list"]))
     counts = len(scores["yesno"]), len(scores["factoid"]), len(scores["list"])
@@ -344,6 +400,41 @@ def format_report(measures: Measures) -> str:
     return "".join(line + "\n" for line in [*lines, " ".join(values)])
 
 
+# Command line
+
+
+def write_output(text: str) -> None:
+    """Writes a text to standard output, all of it; where its reader has left (`| head`), ends the program quietly.
+
+    Raises:
+      DataError: it is closed, or cannot be written.
+    """
+    if sys.stdout is None:
+        raise DataError("standard output: closed; expected it open")
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        # A character that the terminal's encoding lacks is escaped.
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # or Python tries again when it ends, and reports that
+        if isinstance(error, BrokenPipeError):
+            sys.exit(1)
+        raise DataError(f"standard output: {error.strerror}; expected one that can be written") from None
+
+
+def warn(text: str) -> None:
+    """Writes a line to standard error, if it can be written: the work does not depend on it."""
+    if sys.stderr is None:  # closed; print would take standard output instead
+        return
+    try:
+        print(f"warning: {text}", file=sys.stderr)
+    except OSError:
+        with contextlib.suppress(OSError):
+            sys.stderr.close()  # or Python tries again when it ends, and its exit status tells
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="BioASQ's measures of exact answers (phase B).")
     parser.add_argument("--golden_path", required=True, help="golden file of BioASQ, such as 4B1_golden.json")
@@ -354,15 +445,17 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Reads the command line and the files, prints the report."""
     arguments = parse_arguments()
+    sources = f"{arguments.golden_path}: golden file", f"{arguments.prediction_path}: submission"
     try:
-        measures = evaluate(read_questions(arguments.golden_path), read_questions(arguments.prediction_path))
+        golden, predictions = read_questions(arguments.golden_path), read_questions(arguments.prediction_path)
+        measures = evaluate(golden, predictions, sources)
+        for warning in measures.warnings:
+            warn(warning)
+        write_output(format_report(measures))
     except DataError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}")
-    for warning in measures.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(format_report(measures), end="")
 
 
 if __name__ == "__main__":

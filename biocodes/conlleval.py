@@ -10,6 +10,7 @@ type named `0` counts as no type, and the line of chunks without a type appears 
 
 import argparse
 import collections
+import contextlib
 import dataclasses
 import re
 import sys
@@ -249,26 +250,51 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def write_output(report: bytes) -> int:
+    """Writes the report to standard output, all of it; returns the exit status, 1 if that fails.
+
+    Where the reader of standard output has left (`| head`), nothing is said.
+    """
+    if sys.stdout is None:
+        return fail(b"error: standard output: closed; expected it open")
+    try:
+        sys.stdout.buffer.write(report)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # or Python tries again when it ends, and reports that
+        if isinstance(error, BrokenPipeError):
+            return 1
+        return fail(_to_bytes(f"error: standard output: {error.strerror}; expected one that can be written"))
+    return 0
+
+
+def fail(message: bytes) -> int:
+    """Writes a line to standard error, if it is open; returns the exit status 1."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.buffer.write(message + b"\n")
+            sys.stderr.buffer.flush()
+    return 1
+
+
 def main() -> int:
     """Reads the command line and the input, prints the report."""
     arguments = parse_arguments()
+    if not arguments.file and sys.stdin is None:
+        return fail(b"error: standard input: closed; expected it open, or a file")
     try:
         delimiter = re.compile(_to_bytes(arguments.delimiter))
         outside_tag = _to_bytes(arguments.outside_tag)
         with open(arguments.file, "rb") if arguments.file else sys.stdin.buffer as lines:
             scores = evaluate(read_rows(lines, delimiter, arguments.raw, outside_tag))
     except FormatError as error:
-        sys.stderr.buffer.write(_to_bytes(f"{error}\n"))
-        return 1
+        return fail(_to_bytes(str(error)))
     except re.error as error:
-        print(f"error: -d {arguments.delimiter!r} is not a regular expression: {error}", file=sys.stderr)
-        return 1
+        return fail(_to_bytes(f"error: -d {arguments.delimiter!r} is not a regular expression: {error}"))
     except OSError as error:
-        print(f"error: {arguments.file or 'standard input'}: {error.strerror}", file=sys.stderr)
-        return 1
-    report = format_latex(scores) if arguments.latex else format_report(scores)
-    sys.stdout.buffer.write(_to_bytes(report))
-    return 0
+        return fail(_to_bytes(f"error: {arguments.file or 'standard input'}: {error.strerror}"))
+    return write_output(_to_bytes(format_latex(scores) if arguments.latex else format_report(scores)))
 
 
 if __name__ == "__main__":

@@ -15,12 +15,13 @@ of basic tokens (`mg/kg`: 3, `BRCA1`: 1, U+200B: 0), and each of these is in tok
 """
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 OUTSIDE = "O"
 FIRST, LAST, UNKNOWN, CONTINUATION = "[CLS]", "[SEP]", "[UNK]", "##"
@@ -74,15 +75,22 @@ class AlignedWord:
 
 
 def read_lines(path: str) -> list[str]:
-    """Returns the lines of a UTF-8 file. Only newlines end them: other Unicode separators may be words."""
-    lines = []
+    """Returns the lines of a UTF-8 file.
+
+    Only newlines end them, as other Unicode separators may be words; in a file without any, as of an old Mac, carriage
+    returns do.
+    """
     with open(path, "rb") as file:
-        for number, raw in enumerate(file, 1):
-            try:
-                encoding = "utf-8-sig" if number == 1 else "utf-8"
-                lines.append(raw.decode(encoding).rstrip("\n").removesuffix("\r"))
-            except UnicodeDecodeError:
-                raise DataError(f"{path}, line {number}: invalid UTF-8; expected UTF-8 text") from None
+        content = file.read()
+    raw_lines = content.split(b"\n" if b"\n" in content else b"\r")
+    if not raw_lines[-1]:
+        raw_lines.pop()  # what is behind the last line's end
+    lines = []
+    for number, raw in enumerate(raw_lines, 1):
+        try:
+            lines.append(raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\r"))
+        except UnicodeDecodeError:
+            raise DataError(f"{path}, line {number}: invalid UTF-8; expected UTF-8 text") from None
     return lines
 
 
@@ -151,16 +159,30 @@ def read_predictions(token_path: str, label_path: str) -> list[PredictedSentence
     return sentences
 
 
-def write_lines(path: str, lines: Iterable[str]) -> None:
-    """Writes a file whole or not at all."""
-    temporary = f"{path}.tmp{os.getpid()}"
+def check_outputs(outputs: Iterable[str], inputs: Sequence[str]) -> None:
+    """Raises DataError for an output that is a directory, or one of the inputs, by whatever name."""
+    for path in filter(os.path.exists, outputs):
+        if os.path.isdir(path):
+            raise DataError(f"{path}: Is a directory")
+        if any(os.path.exists(other) and os.path.samefile(path, other) for other in inputs):
+            raise DataError(f"{path}: is an input file as well; expected another output directory")
+
+
+def write_files(files: Mapping[str, Iterable[str]]) -> None:
+    """Writes files whole, or none of them; `files`: path -> its lines."""
+    temporary = {path: f"{path}.tmp{os.getpid()}" for path in files}
     try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(line + "\n" for line in lines)
-        os.replace(temporary, path)
+        for path, lines in files.items():
+            with open(temporary[path], "w", encoding="utf-8", newline="\n") as file:
+                file.writelines(line + "\n" for line in lines)
+        for path in files:
+            os.replace(temporary[path], path)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
     finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+        for name in temporary.values():
+            if os.path.exists(name):
+                os.unlink(name)
 
 
 # Words
@@ -299,13 +321,18 @@ def align_file(
 # Results
 
 
-def report_trimmed(words: Sequence[str]) -> None:
-    """Says that a sentence lacks its last `words`, in the original's words."""
-    print(
-        "## The predicted sentence of BioBERT model looks like trimmed. (The Length of the tokenized input "
-        "sequence is longer than max_seq_length); Filling O label instead."
-    )
-    print(f"   -> Showing 10 words near skipped part : {' '.join(words[:10])}")
+def trimmed_lines(
+    sentences: Sequence[Sequence[tuple[str, str]]], aligned: Sequence[Sequence[AlignedWord]]
+) -> Iterator[str]:
+    """Yields what is said of sentences that lack their last words, in the original's words."""
+    for sentence, predicted in zip(sentences, aligned, strict=True):
+        missing = [word for word, _ in sentence[len(predicted) :]]
+        if missing:
+            yield (
+                "## The predicted sentence of BioBERT model looks like trimmed. (The Length of the tokenized input "
+                "sequence is longer than max_seq_length); Filling O label instead."
+            )
+            yield f"   -> Showing 10 words near skipped part : {' '.join(missing[:10])}"
 
 
 def conll_lines(
@@ -316,9 +343,6 @@ def conll_lines(
     labels.update(word.label for words in aligned for word in words)
     suffix = "" if any("-" in label for label in labels) else "-MISC"
     for sentence, predicted in zip(sentences, aligned, strict=True):
-        missing = len(sentence) - len(predicted)
-        if missing:
-            report_trimmed([word for word, _ in sentence[-missing:]])
         for (word, gold), found in itertools.zip_longest(sentence, predicted):
             # Of a word that the cut goes through the original prints what is left.
             text = found.text if found and found.is_cut else word
@@ -338,6 +362,30 @@ def debug_lines(
         yield ""
 
 
+# Command line
+
+
+def write_output(text: str) -> None:
+    """Writes a text to standard output, all of it; where its reader has left (`| head`), ends the program quietly.
+
+    Raises:
+      DataError: it is closed, or cannot be written.
+    """
+    if sys.stdout is None:
+        raise DataError("standard output: closed; expected it open")
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        # A character that the terminal's encoding lacks is escaped.
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # or Python tries again when it ends, and reports that
+        if isinstance(error, BrokenPipeError):
+            sys.exit(1)
+        raise DataError(f"standard output: {error.strerror}; expected one that can be written") from None
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Labels of word pieces back to labels of words.")
     parser.add_argument("--token_test_path", required=True, help="token_test.txt that run_ner.py wrote")
@@ -351,20 +399,23 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Reads the command line, writes the result."""
     arguments = parse_arguments()
+    inputs = [arguments.token_test_path, arguments.label_test_path, arguments.answer_path]
+    result = os.path.join(arguments.output_dir, "NER_result_conll.txt")
+    debug = [os.path.join(arguments.output_dir, "NER_result_sent-debug.txt")] if arguments.debug else []
     try:
+        check_outputs([*debug, result], inputs)
         sentences = read_sentences(arguments.answer_path)
         predictions = read_predictions(arguments.token_test_path, arguments.label_test_path)
         aligned = align_file(sentences, predictions, arguments.token_test_path)
         os.makedirs(arguments.output_dir, exist_ok=True)
-        if arguments.debug:
-            path = os.path.join(arguments.output_dir, "NER_result_sent-debug.txt")
-            write_lines(path, debug_lines(sentences, aligned))
-        write_lines(os.path.join(arguments.output_dir, "NER_result_conll.txt"), conll_lines(sentences, aligned))
+        files = {path: debug_lines(sentences, aligned) for path in debug}
+        write_files({**files, result: conll_lines(sentences, aligned)})
+        said = [*trimmed_lines(sentences, aligned), "NER detokenize done"]
+        write_output("".join(line + "\n" for line in said))
     except DataError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}")
-    print("NER detokenize done")
 
 
 if __name__ == "__main__":

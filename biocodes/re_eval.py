@@ -14,6 +14,7 @@ not depend on which labels occur in the answers.
 
 import argparse
 import collections
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -43,19 +44,21 @@ class DataError(Exception):
 def read_rows(path: str) -> Iterator[tuple[int, list[str]]]:
     """Yields `(line_number, columns)` of a tab-separated UTF-8 file, without its empty lines.
 
-    Quotes are ordinary characters, and only newlines end a line.
+    Quotes are ordinary characters, and only newlines end a line; in a file without any, as of an old Mac, carriage
+    returns do.
 
     Raises:
       DataError: invalid UTF-8.
     """
     with open(path, "rb") as file:
-        for number, raw in enumerate(file, 1):
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\n").removesuffix("\r")
-            except UnicodeDecodeError:
-                raise DataError(f"{path}, line {number}: invalid UTF-8; expected UTF-8 text") from None
-            if line:
-                yield number, line.split("\t")
+        content = file.read()
+    for number, raw in enumerate(content.split(b"\n" if b"\n" in content else b"\r"), 1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\r")
+        except UnicodeDecodeError:
+            raise DataError(f"{path}, line {number}: invalid UTF-8; expected UTF-8 text") from None
+        if line:
+            yield number, line.split("\t")
 
 
 def read_answers(path: str, labels: Sequence[str]) -> list[str]:
@@ -221,6 +224,27 @@ def choose_labels(task: str | None, labels: str | None, negative: str | None) ->
     return names, negative or usual_negative(names)
 
 
+def write_output(text: str) -> None:
+    """Writes a text to standard output, all of it; where its reader has left (`| head`), ends the program quietly.
+
+    Raises:
+      DataError: it is closed, or cannot be written.
+    """
+    if sys.stdout is None:
+        raise DataError("standard output: closed; expected it open")
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        # A character that the terminal's encoding lacks is escaped.
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # or Python tries again when it ends, and reports that
+        if isinstance(error, BrokenPipeError):
+            sys.exit(1)
+        raise DataError(f"standard output: {error.strerror}; expected one that can be written") from None
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Scores of relation extraction.")
     parser.add_argument("--output_path", required=True, help="test_results.tsv that run_re.py wrote")
@@ -239,11 +263,11 @@ def main() -> None:
         answers = read_answers(arguments.answer_path, labels)
         predicted = read_predictions(arguments.output_path, labels)
         check_counts(answers, predicted, arguments.answer_path, arguments.output_path)
+        write_output(format_report(answers, predicted, labels, negative) + "\n")
     except DataError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}")
-    print(format_report(answers, predicted, labels, negative))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ and `WithProb_BioASQform_BioASQ-answer.json` with up to 20 answers `[text, proba
 `--output_path` is no directory, it is the name of the former, and the latter gets `_WithProb` at its end.
 
 Answers of all snippets of a question that differ in case only are merged: their probabilities are added up, and
-the text is that of the most probable. Empty texts and those of more than 100 characters are left out. Then:
+the text is that of the most probable. Empty texts and those of more than 100 characters are left out. A probability
+that is none (NaN, infinite, less than 0, more than 1) would take a wrong place among the others and is refused. Then:
 
   * `--question_type=factoid`: the five best. The files are those of the original's script, byte for byte. It
     sorted by pandas' quicksort, whose order among equal probabilities is not defined beyond 16 answers; here
@@ -25,13 +26,14 @@ the text is that of the most probable. Empty texts and those of more than 100 ch
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import math
 import os
 import reprlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Snippet = list[tuple[str, float]]
@@ -41,13 +43,23 @@ SNIPPET_SUFFIX = 4
 MAX_TEXT = 100  # characters
 MAX_FACTOID_ANSWERS = 5  # by the rules of the challenge
 MAX_WITH_PROBABILITY = 20
+MAX_PROBABILITY = 1.001  # some are written with few digits
 IDEAL_ANSWER = "Dummy"  # the form wants one
 EXPECTED = "nbest_predictions.json of run_qa.py"
+SOURCE = "n-best answers"
 LISTED_IDS = 5  # how many ids a warning names
 
 
 class DataError(Exception):
     """Input that does not fit; the message is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_one_line(message))
+
+
+def _one_line(text):
+    """The text with what would break its line or cannot be printed, as ids may hold it, in Python's notation."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 @dataclasses.dataclass
@@ -63,25 +75,38 @@ class Answer:
 
 
 def read_json(path: str) -> Any:
-    """Returns what a UTF-8 JSON file holds; raises DataError with the line where it is malformed."""
+    """Returns what a UTF-8 JSON file holds.
+
+    Raises:
+      DataError: it is not UTF-8 or malformed (with the line), is nested too deeply, has a number of more digits than
+        Python reads, or half of a character, which no output could hold.
+    """
     with open(path, "rb") as file:
         content = file.read()
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        document = json.loads(content.decode("utf-8-sig"))
+        if b"\\ud" in content or b"\\uD" in content:  # the halves of a character, or one alone
+            json.dumps(document, ensure_ascii=False).encode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(f"{path}, line {line}: invalid UTF-8; expected UTF-8 text") from None
     except json.JSONDecodeError as error:
-        raise DataError(f"{path}, line {error.lineno}: malformed JSON: {error.msg}") from None
+        raise DataError(f"{path}, line {error.lineno}: malformed JSON: {error.msg}; expected {EXPECTED}") from None
     except RecursionError:
         raise DataError(f"{path}: nested too deeply; expected {EXPECTED}") from None
+    except UnicodeEncodeError:
+        raise DataError(f"{path}: half of a character (a lone surrogate) in a text; expected {EXPECTED}") from None
+    except ValueError:
+        limit = sys.get_int_max_str_digits()
+        raise DataError(f"{path}: a number of more than {limit} digits; expected {EXPECTED}") from None
+    return document
 
 
 def _is_answer(entry):
     if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
         return False
     probability: Any = entry.get("probability")
-    return type(probability) in (int, float) and -math.inf < probability < math.inf
+    return type(probability) in (int, float) and 0 <= probability <= MAX_PROBABILITY  # NaN is not
 
 
 def read_nbest(path: str) -> dict[str, list[Snippet]]:
@@ -91,7 +116,7 @@ def read_nbest(path: str) -> dict[str, list[Snippet]]:
       A dict from question id to a list of snippets, each a list of `(text, probability)`, in the file's order.
 
     Raises:
-      DataError: malformed JSON, another layout, an id that is not of 28 characters.
+      DataError: malformed JSON, another layout, an id that is not of 28 characters, a probability that is none.
     """
     document = read_json(path)
     if not isinstance(document, dict) or not document:
@@ -105,14 +130,24 @@ def read_nbest(path: str) -> dict[str, list[Snippet]]:
             )
         if not isinstance(entries, list):
             raise DataError(f"{path}, id {identifier}: {reprlib.repr(entries)}; expected a list of answers")
-        wrong = next((entry for entry in entries if not _is_answer(entry)), None)
-        if wrong is not None:
+        wrong = [entry for entry in entries if not _is_answer(entry)]
+        if wrong:
             raise DataError(
-                f"{path}, id {identifier}: {reprlib.repr(wrong)}; expected an answer with `text` and `probability`"
+                f"{path}, id {identifier}: {reprlib.repr(wrong[0])}; expected an answer with `text` and `probability`, "
+                "from 0 to 1"
             )
         snippet = [(entry["text"], entry["probability"]) for entry in entries]
         questions.setdefault(identifier[:-SNIPPET_SUFFIX], []).append(snippet)
     return questions
+
+
+def check_outputs(outputs: Iterable[str], inputs: Sequence[str]) -> None:
+    """Raises DataError for an output that is a directory, or one of the inputs, by whatever name."""
+    for path in filter(os.path.exists, outputs):
+        if os.path.isdir(path):
+            raise DataError(f"{path}: Is a directory")
+        if any(os.path.exists(other) and os.path.samefile(path, other) for other in inputs):
+            raise DataError(f"{path}: is an input file as well; expected another output file")
 
 
 def write_json(documents: dict[str, Any]) -> None:
@@ -164,8 +199,8 @@ def merge(snippets: Sequence[Snippet]) -> list[Answer]:
     return sorted(merged.values(), key=lambda answer: -answer.probability)
 
 
-def average_yesno(identifier: str, snippets: Sequence[Snippet]) -> list[Answer]:
-    """Averages the probabilities of yes and no over the snippets of a question.
+def average_yesno(identifier: str, snippets: Sequence[Snippet], source: str = SOURCE) -> list[Answer]:
+    """Averages the probabilities of yes and no over the snippets of a question; `source` is where messages place it.
 
     Returns:
       A list of two Answer, the more probable first, `yes` if they are equal.
@@ -176,7 +211,9 @@ def average_yesno(identifier: str, snippets: Sequence[Snippet]) -> list[Answer]:
     for snippet in snippets:
         texts = [text for text, _ in snippet]
         if sorted(texts) != ["no", "yes"]:
-            raise DataError(f"question {identifier}: answers {reprlib.repr(texts)}; expected one yes and one no")
+            raise DataError(
+                f"{source}, question {identifier}: answers {reprlib.repr(texts)}; expected one yes and one no"
+            )
     answers = sorted(merge(snippets), key=lambda answer: (-answer.probability, answer.text == "no"))
     return [dataclasses.replace(answer, probability=answer.probability / len(snippets)) for answer in answers]
 
@@ -202,7 +239,10 @@ def choose(answers: Sequence[Answer], question_type: str, threshold: float) -> s
 
 
 def transform(
-    questions: Mapping[str, Sequence[Snippet]], question_type: str = "factoid", threshold: float = 0.42
+    questions: Mapping[str, Sequence[Snippet]],
+    question_type: str = "factoid",
+    threshold: float = 0.42,
+    source: str = SOURCE,
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Makes the two documents.
 
@@ -210,6 +250,7 @@ def transform(
       questions: from `read_nbest`.
       question_type: "factoid", "list" or "yesno", of all questions.
       threshold: see `choose`.
+      source: where messages place the questions.
 
     Returns:
       `(answers, answers with probabilities, ids of the questions without any answer)`.
@@ -219,7 +260,7 @@ def transform(
     """
     plain, with_probabilities, empty = [], [], []
     for identifier, snippets in questions.items():
-        answers = average_yesno(identifier, snippets) if question_type == "yesno" else merge(snippets)
+        answers = average_yesno(identifier, snippets, source) if question_type == "yesno" else merge(snippets)
         head = {"type": question_type, "id": identifier, "ideal_answer": IDEAL_ANSWER}
         pairs = [[answer.text, answer.probability] for answer in answers[:MAX_WITH_PROBABILITY]]
         plain.append({**head, "exact_answer": choose(answers, question_type, threshold)})
@@ -239,6 +280,20 @@ def output_paths(output_path: str) -> tuple[str, str]:
     return output_path, f"{output_path}_WithProb"
 
 
+# Command line
+
+
+def warn(text: str) -> None:
+    """Writes a line to standard error, if it can be written: the work does not depend on it."""
+    if sys.stderr is None:  # closed; print would take standard output instead
+        return
+    try:
+        print(f"warning: {_one_line(text)}", file=sys.stderr)
+    except OSError:
+        with contextlib.suppress(OSError):
+            sys.stderr.close()  # or Python tries again when it ends, and its exit status tells
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="N-best answers to snippets into BioASQ's form.")
     parser.add_argument("--nbest_path", required=True, help="nbest_predictions.json that run_qa.py wrote")
@@ -254,17 +309,20 @@ def main() -> None:
     """Reads the command line, writes the two files."""
     arguments = parse_arguments()
     try:
+        if not math.isfinite(arguments.threshold):
+            raise DataError(f"--threshold={arguments.threshold}: expected a finite number")
+        paths = output_paths(arguments.output_path)
+        check_outputs(paths, [arguments.nbest_path])
         questions = read_nbest(arguments.nbest_path)
-        plain, with_probabilities, empty = transform(questions, arguments.question_type, arguments.threshold)
-        plain_path, probability_path = output_paths(arguments.output_path)
-        write_json({plain_path: plain, probability_path: with_probabilities})
+        *documents, empty = transform(questions, arguments.question_type, arguments.threshold, arguments.nbest_path)
+        write_json(dict(zip(paths, documents, strict=True)))
     except DataError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: {error.filename}: {error.strerror}")
     if empty:
         listed = ", ".join(empty[:LISTED_IDS]) + (", ..." if len(empty) > LISTED_IDS else "")
-        print(f"warning: questions without a usable answer: {len(empty)} ({listed})", file=sys.stderr)
+        warn(f"questions without a usable answer: {len(empty)} ({listed})")
 
 
 if __name__ == "__main__":

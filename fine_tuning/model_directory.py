@@ -23,7 +23,7 @@ import keras
 from common.errors import InputError
 from common.files import atomic_write, sha256
 from common.inputs import read_json
-from data_prep.tasks import label_map
+from data_prep.tasks import label_map, ner
 from data_prep.text.tokenization import FullTokenizer
 from fine_tuning import tasks
 from fine_tuning.options import Options
@@ -113,6 +113,8 @@ def read(path: str, task: str | None = None) -> ModelDirectory:
     config.check_sequence_length(settings["max_seq_length"])
     if not checkpoint.newest(path):
         raise InputError(f"{path}: no checkpoint; expected a model whose training has ended")
+    if labels and found is tasks.NER:
+        labels = ner.in_bio(labels)
     return ModelDirectory(path, found, config, tokenizer, settings["max_seq_length"], labels, settings)
 
 

@@ -1,7 +1,8 @@
 """Files with a word a line, as of CoNLL and as the NER data sets of this project: documents, and labelled sentences.
 
 The word is the first column and the label the last, separated by tabs or, in a line without a tab, by spaces; other
-Unicode spaces belong to the word. A blank line ends a sentence.
+Unicode spaces belong to the word. A blank line ends a sentence. Comments before a sentence (`# sent_id = 1`) are passed
+over. In CoNLL-U, with ten columns, the word is the second, and there is no label.
 """
 
 import bisect
@@ -15,19 +16,31 @@ from data_prep.formats.document import Document
 DOCUMENT_START = "-DOCSTART-"
 
 
-def split_columns(line, where):
-    """The columns of a line, none of a blank one.
+NUMBER = re.compile(r"[0-9]+([-.][0-9]+)?")  # of a word in CoNLL-U, of several that are one, of one that is not there
+# `# sent_id = 1`, `# newdoc`, or of more than two words, of which the last is no label: a word `#` has one.
+COMMENT = re.compile(r"#\s*(\w+\s*=|newdoc\b|newpar\b).*|#.*\s\S+\s+(?!(O|[A-Z]([-_]\S+)?)$)\S+")
+
+
+def split_columns(line, where, begins_sentence):
+    """The columns of a line, none of a blank one; None for a line that is passed over.
 
     Args:
       line: text.
       where: file and line, for messages.
+      begins_sentence: whether no word stands between it and the last blank line.
 
     Raises:
-      InputError: a space in the word.
+      InputError: a space or the end of a line in the word.
     """
     if not line.strip(" \t"):
         return []
+    if "\r" in line:
+        raise InputError(f"{where}: a carriage return inside the line; expected lines that end with \\n")
+    if begins_sentence and "\t" not in line and COMMENT.fullmatch(line):
+        return None
     columns = [column for column in line.split("\t" if "\t" in line else " ") if column]
+    if len(columns) == 10 and "\t" in line and (number := NUMBER.fullmatch(columns[0])):
+        return None if number[1] else columns[1:2]
     if " " in columns[0]:
         raise InputError(f"{where}: a space in the word {columns[0][:40]!r}; expected word, tab, label")
     return columns
@@ -56,12 +69,15 @@ def read(path, bad_document, report):
     with open_text(path) as file:
         for number, raw in raw_lines(file):
             try:
-                columns = split_columns(decode_line(raw, number, path), f"{name_of(path)}, line {number}")
+                line = decode_line(raw, number, path)
+                columns = split_columns(line, f"{name_of(path)}, line {number}", builder.begins_sentence())
             except InputError as error:
                 if not builder.is_bad:
                     builder.is_bad = True
                     count += 1
                     bad_document(str(error))
+                continue
+            if columns is None:
                 continue
             if columns[:1] == [DOCUMENT_START]:
                 if builder.has_words():
@@ -100,6 +116,10 @@ class _Builder:
                 f"{name_of(self._path)}: a document of more than {MAX_DOCUMENT_BYTES // 1_000_000} million characters; "
                 f"expected lines {DOCUMENT_START} between documents"
             )
+
+    def begins_sentence(self):
+        """Whether the next word would be a sentence's first."""
+        return not self._words
 
     def end_sentence(self):
         if self._words:

@@ -5,8 +5,9 @@ Words are followed by their index all the way, never by the look of their pieces
 
 import dataclasses
 import functools
+import logging
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ import numpy as np
 from common.errors import InputError
 from common.files import atomic_write
 from common.inputs import read_lines
-from data_prep.formats.conll import split_columns
+from data_prep.formats.conll import DOCUMENT_START, split_columns
 from data_prep.records.example_proto import encode_example
+from data_prep.tasks import label_schemes
+from data_prep.tasks.label_schemes import OUTSIDE
 from data_prep.text.tokenization import FullTokenizer
 
 PADDING, CONTINUATION, CLS, SEP = "[PAD]", "X", "[CLS]", "[SEP]"
-OUTSIDE = "O"
+HEADERS = ("label", "labels", "tag", "tags", "ner", "ner_tag", "ner_tags", "iob", "bio", "entity", "type")
 SPECIAL_LABELS = (PADDING, CONTINUATION, CLS, SEP)
 REQUIRED_LABELS = (OUTSIDE, *SPECIAL_LABELS)
 
@@ -52,40 +55,61 @@ class Pieces:
 # Files
 
 
-def read_sentences(path: str, known_labels: Collection[str] | None = None) -> list[Sentence]:
+def read_sentences(path: str, known_labels: Sequence[str] | None = None) -> list[Sentence]:
     """Reads a file with a word and its label a line and a blank line after each sentence, see `formats.conll`.
+
+    Labels of another scheme are read as BIO, see `label_schemes`, and the log says so.
 
     Args:
       path: the file.
-      known_labels: the labels that may occur; None for any.
+      known_labels: the labels that may occur, in BIO; None for any.
 
     Raises:
-      InputError: a line without label, a label that is not known, no sentence at all.
+      InputError: a line without label, a label of no scheme or that is not known, no sentence at all.
     """
-    sentences = []
-    words: list[str] = []
-    labels: list[str] = []
+    sentences: list[list[tuple[str, str]]] = [[]]  # rows of each
+    lines: dict[str, int] = {}  # the first of each label
     for number, line in read_lines(path):
-        columns = split_columns(line, f"{path}, line {number}")
+        columns = split_columns(line, f"{path}, line {number}", begins_sentence=not sentences[-1])
+        if columns is None or columns[:1] == [DOCUMENT_START]:
+            continue
         if not columns:
-            if words:
-                sentences.append(Sentence(words, labels))
-                words, labels = [], []
+            sentences.append([])
             continue
         if len(columns) < 2:
-            raise InputError(f"{path}, line {number}: no label in {line!r}; expected word, tab, label")
-        word, label = columns[0], columns[-1]
-        if known_labels is not None and label not in known_labels:
+            raise InputError(f"{path}, line {number}: no label in {line!r:.80}; expected word, tab, label")
+        sentences[-1].append((columns[0], columns[-1]))
+        lines.setdefault(columns[-1], number)
+    if not lines:
+        raise InputError(f"{path}: no sentence; expected word, tab, label a line and blank lines between sentences")
+    scheme = _scheme_of(path, lines)
+    for label, number in lines.items():
+        if known_labels is not None and scheme.in_bio[label] not in known_labels:
             raise InputError(
                 f"{path}, line {number}: unknown label {label!r}; expected one of {', '.join(known_labels)}"
             )
-        words.append(word)
-        labels.append(label)
-    if words:
-        sentences.append(Sentence(words, labels))
-    if not sentences:
-        raise InputError(f"{path}: no sentence; expected word, tab, label a line and blank lines between sentences")
-    return sentences
+    return [
+        Sentence([word for word, _ in rows], [scheme.in_bio[label] for _, label in rows]) for rows in sentences if rows
+    ]
+
+
+def _scheme_of(path, lines):
+    """The `label_schemes.Scheme` of a file, from its labels and the first line of each."""
+    for label, number in lines.items():
+        if label in SPECIAL_LABELS:
+            raise InputError(f"{path}, line {number}: label {label!r} is reserved; expected {label_schemes.EXPECTED}")
+    try:
+        scheme = label_schemes.recognize(lines)
+    except InputError as error:
+        odd = next(number for label, number in lines.items() if str(error).startswith(f"label {label!r}"))
+        raise InputError(f"{path}, line {odd}: {error}") from None
+    header = next(iter(lines))
+    if not scheme.is_bio and header.lower() in HEADERS:
+        raise InputError(f"{path}, line {lines[header]}: label {header!r}, a header; expected none")
+    if not scheme.is_bio:
+        shown = ", ".join(label for label in lines if label != OUTSIDE)
+        logging.warning("%s: labels %s (%s), read as BIO", path, shown, scheme.name)
+    return scheme
 
 
 def read_training_sentences(data_dir: str) -> list[Sentence]:
@@ -112,6 +136,15 @@ def make_label_list(sentences: Iterable[Sentence]) -> list[str]:
         raise InputError(f"label {reserved[0]!r} is reserved; expected labels such as B-Disease, I-Disease, O")
     found |= {"B", "I", OUTSIDE} if found <= {"B", "I", OUTSIDE} else {OUTSIDE}
     return [PADDING, *sorted(found), CONTINUATION, CLS, SEP]
+
+
+def in_bio(labels: Iterable[str]) -> list[str]:
+    """A model's labels in BIO, in the order of its outputs: several outputs may have one label.
+
+    Raises:
+      InputError: they follow no scheme.
+    """
+    return label_schemes.in_bio(labels, SPECIAL_LABELS)
 
 
 def data_labels(labels: Iterable[str]) -> list[str]:

@@ -132,7 +132,7 @@ class LabelTable:
     def __init__(self, labels: Sequence[str], name: str) -> None:
         is_data = [label not in (ner.OUTSIDE, *ner.SPECIAL_LABELS) for label in labels]
         inside = [f"I{label[1:]}" if data else ner.OUTSIDE for label, data in zip(labels, is_data, strict=True)]
-        names = list(dict.fromkeys([*labels, *inside]))
+        names = [*labels, *(label for label in dict.fromkeys(inside) if label not in labels)]
         tags = [conlleval.split_tag(label) for label in names]
         self.outside, self.continuation = names.index(ner.OUTSIDE), names.index(ner.CONTINUATION)
         special = [label in ner.SPECIAL_LABELS for label in labels]

@@ -4,9 +4,14 @@ import dataclasses
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from biocodes import bioasq_eval
 from biocodes.bioasq_eval import DataError, evaluate, factoid_scores, list_scores, read_questions
+from common.errors import InputError
+from data_prep.tasks import bioasq_questions
+from tests.biocodes.json_edits import check_result_or_one_line, edited_json
 
 SCRIPT = "biocodes/bioasq_eval.py"
 
@@ -313,14 +318,81 @@ def test_warnings_are_lines_of_stderr(run_on):
     assert process.stdout.splitlines()[-1] == " ".join(["0.0"] * 10)
 
 
+# Golden files of other years
+
+
+@pytest.mark.parametrize(
+    "answer", [[["BRCA1", "synonym"]], ["BRCA1", "synonym"], [["BRCA1"], "synonym"], [[["synonym", []]], "BRCA1"]]
+)
+def test_forms_of_a_golden_factoid_answer(answer):
+    measures = evaluate({"f": factoid(answer)}, {"f": factoid([["x"], ["Synonym"], ["brca1"]])})
+    found = measures.factoid_strict_accuracy, measures.factoid_lenient_accuracy, measures.factoid_mrr
+    assert (found, measures.warnings) == ((0.0, 1.0, 0.5), ())
+
+
+def test_a_golden_factoid_answer_that_is_a_text():
+    measures = evaluate({"f": factoid("BRCA1")}, {"f": factoid([["x"], ["y"], ["z"], ["brca1"]])})
+    assert (measures.factoid_lenient_accuracy, measures.factoid_mrr, measures.warnings) == (1.0, 0.25, ())
+
+
+@pytest.mark.parametrize("answer", [[["a", "s"], ["b"]], [["a", "s"], "b"], [None, [["a"], "s"], "b", []]])
+def test_forms_of_a_golden_list_answer(answer):
+    # A synonym of one of the two items, and a wrong text.
+    measures = evaluate({"l": lists(answer)}, {"l": lists([["s"], ["x"]])})
+    assert (measures.list_precision, measures.list_recall, measures.list_f1) == (0.5, 0.5, 0.5)
+
+
+def test_items_of_a_list_are_no_synonyms():
+    golden = {"l0": lists(["a", "b", "c", "d"]), "l1": lists("a")}
+    measures = evaluate(golden, {"l0": lists([["a"]]), "l1": lists([["a"]])})
+    assert (measures.list_precision, measures.list_recall) == (1.0, (0.25 + 1) / 2)
+
+
+def test_blank_golden_answers_in_other_forms_are_named():
+    golden = {"f0": factoid(""), "f1": factoid([" ", ""]), "f2": factoid("a"), "l": lists([None, " "])}
+    answers = {identifier: factoid([["a"]]) for identifier in golden}
+    assert warnings_of(golden, answers) == ("golden questions whose exact answer is blank: 3 (f0, f1, l)",)
+
+
+def test_white_space_of_golden_answers_counts_in_all_forms():
+    golden = {"f0": factoid([["a "]]), "f1": factoid(["a "]), "f2": factoid("a ")}
+    assert evaluate(golden, {name: factoid([["a"]]) for name in golden}).factoid_lenient_accuracy == 0
+    assert evaluate(golden, {name: factoid([["a "]]) for name in golden}).factoid_lenient_accuracy == 1
+
+
+TEXTS = st.sampled_from(["a", "b", "c", "D"])
+ANSWERS = st.recursive(st.one_of(TEXTS, TEXTS, st.none(), st.just(1)), lambda inner: st.lists(inner, max_size=3))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(["factoid", "list"]), ANSWERS.filter(lambda answer: answer is not None), st.lists(TEXTS))
+def test_golden_answers_are_read_as_by_the_rest_of_the_repository(question_type, answer, submitted):
+    asked = bioasq_questions.Question("q", question_type, "", [], answer)
+    golden = {"q": {"type": question_type, "exact_answer": answer}}
+    predictions = {"q": {"exact_answer": [[text] for text in submitted]}}
+    try:
+        expected = bioasq_questions.exact_answers(asked)
+    except InputError:
+        with pytest.raises(DataError, match="^golden file, question q: exact_answer is "):
+            evaluate(golden, predictions)
+    else:
+        nested = {"q": {"type": question_type, "exact_answer": expected}}
+        assert evaluate(golden, predictions) == evaluate(nested, predictions)
+
+
 # Bad input
 
 
 @pytest.mark.parametrize("answer", ["a", ["a"], [["a"], "b"], [["a", 1]], [[["a"]]], [[None]], {"a": 1}, 5])
 @pytest.mark.parametrize("question", [factoid, lists])
-def test_factoid_and_list_answers_are_lists_of_lists_of_strings(question, answer):
+def test_submitted_answers_are_lists_of_lists_of_strings(question, answer):
     with pytest.raises(DataError, match="^submission, question q: .*expected a list of lists of strings"):
         evaluate({"q": question([["a"]])}, {"q": question(answer)})
+
+
+@pytest.mark.parametrize("answer", [[["a", 1]], [[None]], [{"a": "b"}], {"a": 1}, 5, True, [["a"], 1.5]])
+@pytest.mark.parametrize("question", [factoid, lists])
+def test_golden_answers_are_strings_in_lists(question, answer):
     with pytest.raises(DataError, match="^golden file, question q: .*expected a list of lists of strings"):
         evaluate({"q": question(answer)}, {"q": question([["a"]])})
 
@@ -358,8 +430,19 @@ def test_golden_file_that_does_not_fit(golden, message):
         ('{"questions": ["a"]}', ": question number 1 has no id"),
         ('{"questions": [{"id": 5}]}', ": question number 1 has no id"),
         ('{"questions": [{"id": "a"}, {"id": "b"}, {"id": "a"}]}', ": question a twice"),
+        ('{"questions": [{"id": "a\\nb"}, {"id": "a\\nb"}]}', r": question a\nb twice"),
+        ('{"questions": ' + "7" * 4301 + "}", ": a number of more than 4300 digits; expected a golden file of BioASQ"),
+        ('{"questions": [{"id": "a", "x": -' + "7" * 9999 + "}]}", ": a number of more than 4300 digits"),
+        ('{"a":' * 100_000, ": nested too deeply; expected a golden file of BioASQ"),
+        ('{"questions": [{"id": "a", "body": "\\uD8ab."}]}', ": half of a character (a lone surrogate) in a text"),
+        ('{"questions": null}', ": no questions; expected"),
+        ("7", ": no questions; expected"),
+        ("", ", line 1: malformed JSON"),
     ],
-    ids=["malformed", "utf8", "array", "empty", "no_id", "no_object", "id_is_number", "twice"],
+    ids=[
+        *("malformed", "utf8", "array", "empty", "no_id", "no_object", "id_is_number", "twice", "id_of_two_lines"),
+        *("digits", "more_digits", "depth", "surrogate", "null", "number", "nothing"),
+    ],
 )
 def test_files_that_cannot_be_read(tmp_path, content, message):
     path = tmp_path / "x.json"
@@ -367,6 +450,21 @@ def test_files_that_cannot_be_read(tmp_path, content, message):
     with pytest.raises(DataError) as caught:
         read_questions(path)
     assert str(caught.value).startswith(f"{path}{message}")
+
+
+def test_characters_of_two_surrogates_and_long_numbers_are_read(tmp_path):
+    path = tmp_path / "x.json"
+    path.write_text('{"questions": [{"id": "\\ud835\\udefc", "x": ' + "7" * 4300 + "}]}")
+    assert list(read_questions(path)) == ["\U0001d6fc"]
+
+
+def test_deep_answers_are_read(run_on):
+    deep = "[" * 600 + '"A"' + "]" * 600
+    process = run_on(
+        '{"questions": [{"id": "q", "type": "list", "exact_answer": ' + deep + "}]}", {"q": lists([["a"]])}
+    )
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.endswith("0.0 0.0 0.0 0.0 1.0 1.0 1.0 0.0 0.0 0.0\n")
 
 
 @pytest.mark.parametrize(
@@ -385,6 +483,53 @@ def test_errors_are_one_line(run_on, golden, predictions, message):
     assert process.stderr.startswith("error: ")
     assert process.stderr.count("\n") == 1
     assert message in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("golden", "predictions", "message"),
+    [
+        ({"q": factoid([["a"]])}, {"q": factoid([[0.5]])}, "answers.json: submission, question q: exact_answer is"),
+        ({"q": lists(5)}, {"q": lists([["a"]])}, "golden.json: golden file, question q: exact_answer is 5; expected"),
+        ({"q\r\n": {"type": 1}}, {"q": {}}, r"golden.json: golden file, question q\r\n: type 1; expected yesno or"),
+    ],
+)
+def test_the_file_of_a_question_is_named(run_on, tmp_path, golden, predictions, message):
+    process = run_on(golden, predictions)
+    assert (process.returncode, process.stdout) == (1, "")
+    assert process.stderr.startswith(f"error: {tmp_path}/{message}")
+    assert process.stderr.count("\n") == 1
+
+
+def test_warnings_are_a_line_each(run_on):
+    process = run_on({"f": factoid("a")}, {"f": factoid([["a"]]), "x\ny\u2028": factoid([["a"]])})
+    assert process.returncode == 0
+    assert process.stderr.splitlines() == [
+        r"warning: questions of the submission that are not in the golden file, which do not count: 1 (x\ny\u2028)"
+    ]
+
+
+QUESTIONS = [
+    {"id": "f", "type": "factoid", "body": "Which?", "exact_answer": [["a", "b"]], "snippets": [{"offset": 1}]},
+    {"id": "l", "type": "list", "exact_answer": [["a"], ["b"]]},
+    {"id": "y", "type": "yesno", "exact_answer": "yes"},
+    {"id": "s", "type": "summary", "ideal_answer": ["text"]},
+]
+
+
+@pytest.mark.parametrize("edited", ["golden", "predictions"])
+def test_any_edit_gives_measures_or_one_line(run_on, edited):
+    files = {"golden": {"questions": QUESTIONS}, "predictions": {"questions": QUESTIONS}}
+
+    @settings(max_examples=150, deadline=None)
+    @given(edited_json(files[edited]))
+    def check(content):
+        contents = {name: json.dumps(document) for name, document in files.items()}
+        process = run_on(**(contents | {edited: content}))
+        check_result_or_one_line(process)
+        if process.returncode == 0:
+            assert len(process.stdout.splitlines()[-1].split(" ")) == 10
+
+    check()
 
 
 def test_missing_file_is_named(run_process, tmp_path):

@@ -1,5 +1,7 @@
 """biocodes/ner_detokenize.py: against the original's results, and where the original lost or shifted labels."""
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,6 +124,98 @@ def test_debug_file(detokenize, tmp_path):
     detokenize(lines("[CLS] a ##b / c [SEP]"), lines("[CLS] O X O O [SEP]"), "ab/c\tO\n\u200b\tO\n", "--debug")
     written = (tmp_path / "out/NER_result_sent-debug.txt").read_text(encoding="utf-8")
     assert written == "ANS (2): ab/c \u200b\nPRD (1): ab/c\n\n"
+
+
+# Line ends
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+@pytest.mark.parametrize("last", [True, False])
+def test_lines_of_other_systems(detokenize, conll, end, last):
+    """An old Mac's lines end with a return alone, Windows' with a return and a newline; the last may have no end."""
+    tokens, labels = lines("[CLS] a b [SEP] [CLS] c [SEP]"), lines("[CLS] O B [SEP] [CLS] B [SEP]")
+    files = [text.replace("\n", end) for text in (tokens, labels, "\ufeffa\tO\nb\tB\n\nc\tO\n")]
+    result = detokenize(*(text if last else text.removesuffix(end) for text in files))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "NER detokenize done\n", "")
+    assert conll() == "a O-MISC O-MISC\nb B-MISC B-MISC\n\nc O-MISC B-MISC\n\n"
+
+
+def test_lines_that_end_with_returns_are_counted(detokenize):
+    result = detokenize(*GOOD[:2], "a\tO\rb\r")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.endswith("test.tsv, line 2: no label in 'b'; expected word, tab, label\n")
+    result = detokenize(*GOOD[:2], b"a\tO\r\rb\xff\tO\r")
+    assert result.stderr.endswith("test.tsv, line 3: invalid UTF-8; expected UTF-8 text\n")
+
+
+def test_a_return_in_a_line_is_text_where_newlines_end_lines(tmp_path):
+    (tmp_path / "test.tsv").write_bytes(b"a\rb\tO\nc\tB\r")
+    assert read_sentences(tmp_path / "test.tsv") == [[("a\rb", "O"), ("c", "B")]]
+
+
+# An output that is an input
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("name", "options"), [("NER_result_conll.txt", []), ("NER_result_sent-debug.txt", ["--debug"])]
+)
+@pytest.mark.parametrize("kind", ["itself", "link", "hard_link"])
+def test_no_output_replaces_an_input(detokenize, tmp_path, position, name, options, kind):
+    path, output = tmp_path / ["token_test.txt", "label_test.txt", "test.tsv"][position], tmp_path / "out" / name
+    (tmp_path / "out").mkdir()
+    inputs = list(GOOD)
+    path.write_text(GOOD[position])
+    if kind == "itself":
+        path.rename(output)
+        inputs[position] = tmp_path / "out" / ".." / "out" / name
+    elif kind == "link":
+        output.symlink_to(path)
+    else:
+        os.link(path, output)
+    result = detokenize(*inputs, *options)
+    expected = f"error: {output}: is an input file as well; expected another output directory\n"
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", expected)
+    assert output.read_text() == GOOD[position]
+    assert [each.name for each in (tmp_path / "out").iterdir()] == [name]
+
+
+def test_a_debug_file_that_is_not_asked_for_may_be_an_input(detokenize, conll, tmp_path):
+    (tmp_path / "out").mkdir()
+    path = tmp_path / "out/NER_result_sent-debug.txt"
+    path.write_text(GOOD[2])
+    assert detokenize(*GOOD[:2], path).returncode == 0
+    assert conll() == "a O-MISC O-MISC\nb O-MISC O-MISC\n\n"
+    assert path.read_text() == GOOD[2]
+
+
+@pytest.mark.parametrize("name", ["NER_result_conll.txt", "NER_result_sent-debug.txt"])
+def test_a_directory_in_the_place_of_an_output(detokenize, tmp_path, name):
+    (tmp_path / "out" / name).mkdir(parents=True)
+    result = detokenize(*GOOD, "--debug")
+    expected = f"error: {tmp_path / 'out' / name}: Is a directory\n"
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", expected)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+def test_a_failed_write_leaves_the_old_files(detokenize, tmp_path, monkeypatch):
+    """Both files are written before one takes its place."""
+    (tmp_path / "out").mkdir()
+    for name in ("NER_result_conll.txt", "NER_result_sent-debug.txt"):
+        (tmp_path / "out" / name).write_text("old")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    result = detokenize(*GOOD, "--debug")
+    expected = f"error: {tmp_path / 'out/NER_result_sent-debug.txt'}: No space left on device\n"
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", expected)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "NER_result_conll.txt",
+        "NER_result_sent-debug.txt",
+    ]
+    assert {path.read_text() for path in (tmp_path / "out").iterdir()} == {"old"}
 
 
 # Bad input

@@ -209,6 +209,27 @@ def test_line_ends_and_empty_lines(evaluate):
     assert evaluate(results, answers).stdout == BINARY_LINES
 
 
+@pytest.mark.parametrize("last", ["\r", ""])
+def test_lines_of_an_old_mac(evaluate, last):
+    """Its lines end with a return alone; as one line, the first of these files had a header and no example."""
+    answers = answer_text(BINARY_TRUE).replace("\n", "\r").removesuffix("\r") + last
+    results = result_text(BINARY_PREDICTED, ["0", "1"]).replace("\n", "\r").removesuffix("\r") + last
+    assert evaluate(results, answers).stdout == BINARY_LINES
+
+
+def test_lines_that_end_with_returns_are_counted(evaluate):
+    results = result_text(["1", "0"], ["0", "1"])
+    check_error(
+        evaluate(results, HEADER.replace("\n", "\r") + "0\ta\t1\r1\tb\t2\r"), "test.tsv, line 3: unknown label '2'"
+    )
+    check_error(evaluate("0.5\t0.5\r\r0.5\thigh\r", answer_text("10")), "test_results.tsv, line 3: '0.5 high'")
+
+
+def test_a_return_in_a_line_is_text_where_newlines_end_lines(evaluate):
+    answers = HEADER + "0\ta\rb\t1\n1\tc\rd\t0\r\n"
+    assert evaluate(result_text(["1", "0"], ["0", "1"]), answers).stdout.count("100.00%") == 4
+
+
 def test_other_columns_and_other_order(evaluate):
     answers = "label\tindex\tsource\tsentence\n" + "".join(f"{label}\t0\tx\ty\n" for label in BINARY_TRUE)
     assert evaluate(result_text(BINARY_PREDICTED, ["0", "1"]), answers).stdout == BINARY_LINES

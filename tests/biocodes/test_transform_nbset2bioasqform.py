@@ -1,10 +1,14 @@
 """biocodes/transform_nbset2bioasqform.py against the original's files and small cases computed by hand."""
 
+import itertools
 import json
+import os
 
 import pytest
+from hypothesis import given, settings
 
 from biocodes.transform_nbset2bioasqform import DataError, average_yesno, merge, read_nbest, transform
+from tests.biocodes.json_edits import check_result_or_one_line, edited_json
 
 QUESTION = "0123456789abcdef01234567"
 OTHER = "fedcba987654321001234567"
@@ -192,8 +196,18 @@ def test_questions_without_a_usable_answer_are_named(convert, tmp_path, question
         ('{"a": [],\n "b": [}', "nbest.json, line 2: malformed JSON"),
         (b'{"a":\n "\xff"}', "nbest.json, line 2: invalid UTF-8"),
         ([], "no answers; expected an object of ids"),
+        (f'{{"{QUESTION}_000": {"7" * 4301}}}', "nbest.json: a number of more than 4300 digits; expected nbest_pred"),
+        (f'{{"{QUESTION}_000":{"[" * 100_000}', "nbest.json: nested too deeply; expected nbest_predictions.json"),
+        (f'{{"{QUESTION}_000": [{{"text": "\\udc00"}}]}}', "nbest.json: half of a character (a lone surrogate)"),
+        (f'{{"{QUESTION}\\n000": 5}}', f"id {QUESTION}\\n000: 5; expected a list of answers"),
+        ({f"{QUESTION}_000": None}, f"id {QUESTION}_000: None; expected a list of answers"),
+        ({f"{QUESTION}_000": [[]]}, "expected an answer with `text` and `probability`"),
+        ({f"{QUESTION}_000": [None]}, f"id {QUESTION}_000: None; expected an answer with `text` and `probability`"),
     ],
-    ids=["short", "no_suffix", "no_list", "no_probability", "text", "nan", "malformed", "utf8", "array"],
+    ids=[
+        *("short", "no_suffix", "no_list", "no_probability", "text", "nan", "malformed", "utf8", "array"),
+        *("digits", "depth", "surrogate", "id_of_two_lines", "null", "answer_is_list", "answer_is_null"),
+    ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(convert, tmp_path, content, message):
     process = convert(content)
@@ -202,6 +216,102 @@ def test_bad_input_is_one_line_and_writes_nothing(convert, tmp_path, content, me
     assert process.stderr.count("\n") == 1
     assert message in process.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["nbest.json"]
+
+
+@pytest.mark.parametrize(
+    "probability",
+    ["NaN", "Infinity", "-Infinity", "1e999", "-0.25", "1.5", "1e308", "9" * 400, "true", '"0.5"', "null", "[0.5]"],
+)
+def test_what_is_no_probability_is_refused(convert, tmp_path, probability):
+    content = (
+        f'{{"{QUESTION}_000": [{{"text": "a", "probability": 0.5}}, {{"text": "b", "probability": {probability}}}]}}'
+    )
+    process = convert(content)
+    assert (process.returncode, process.stderr.count("\n")) == (1, 1)
+    assert process.stderr.startswith(f"error: {tmp_path}/nbest.json, id {QUESTION}_000: ")
+    assert "expected an answer with `text` and `probability`, from 0 to 1" in process.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["nbest.json"]
+
+
+def test_probabilities_may_be_whole_or_rounded(convert, tmp_path):
+    content = [("a", 1), ("b", 0), ("c", 1.0000001), ("d", 5e-324)]
+    process = convert({f"{QUESTION}_000": answer_list(*content)})
+    assert (process.returncode, process.stderr) == (0, "")
+    written = json.loads((tmp_path / NAMES[1]).read_text())["questions"][0]["exact_answer"]
+    assert written == [["c", 1.0000001], ["a", 1], ["d", 5e-324], ["b", 0]]
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf", "-inf"])
+def test_a_threshold_is_finite(convert, tmp_path, threshold):
+    process = convert({f"{QUESTION}_000": answer_list(("a", 0.5))}, f"--threshold={threshold}")
+    assert (process.returncode, process.stderr) == (1, f"error: --threshold={threshold}: expected a finite number\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["nbest.json"]
+
+
+def test_the_file_of_a_yesno_question_is_named(convert, tmp_path):
+    process = convert({f"{QUESTION}_000": answer_list(("yes", 0.5))}, "--question_type=yesno")
+    expected = f"error: {tmp_path}/nbest.json, question {QUESTION}: answers ['yes']; expected one yes and one no\n"
+    assert (process.returncode, process.stderr) == (1, expected)
+
+
+@pytest.mark.parametrize("question_type", ["factoid", "list", "yesno"])
+def test_any_edit_gives_answers_or_one_line_and_old_files(convert, tmp_path, question_type):
+    nbest = {
+        f"{QUESTION}_000": answer_list(("yes", 0.75), ("no", 0.25)),
+        f"{QUESTION}_001": answer_list(("no", 0.5), ("yes", 0.5)),
+        f"{OTHER}_000": answer_list(("yes", 0.5), ("no", 0.5)),
+    }
+
+    @settings(max_examples=150, deadline=None)
+    @given(edited_json(nbest))
+    def check(content):
+        for name in NAMES:
+            (tmp_path / name).write_text("old")
+        process = convert(content, f"--question_type={question_type}")
+        check_result_or_one_line(process)
+        for name in NAMES:
+            written = (tmp_path / name).read_text()
+            if process.returncode:
+                assert written == "old"
+            else:
+                assert "exact_answer" in json.loads(written, parse_constant=pytest.fail)["questions"][0]
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*NAMES, "nbest.json"])
+
+    check()
+
+
+# An output that is the input
+
+
+@pytest.mark.parametrize("suffix", ["", "_WithProb"])
+def test_neither_output_replaces_the_input(run_script, tmp_path, suffix):
+    nbest, link, hard_link = (tmp_path / f"{name}{suffix}" for name in ("nbest", "link", "hard_link"))
+    content = json.dumps({f"{QUESTION}_000": answer_list(("a", 0.5))})
+    nbest.write_text(content)
+    link.symlink_to(nbest)
+    os.link(nbest, hard_link)
+    names = [nbest, link, hard_link, tmp_path / ".." / tmp_path.name / nbest.name]
+    for given_input, output in itertools.product(names, names):
+        arguments = [f"--nbest_path={given_input}", f"--output_path={str(output).removesuffix(suffix)}"]
+        process = run_script("biocodes/transform_nbset2bioasqform.py", *arguments)
+        expected = f"error: {output}: is an input file as well; expected another output file\n"
+        assert (process.returncode, process.stderr) == (1, expected)
+    assert nbest.read_text() == content
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([nbest.name, link.name, hard_link.name])
+
+
+def test_an_output_in_a_directory_replaces_no_input(run_script, tmp_path):
+    for name in NAMES:
+        nbest = tmp_path / name
+        content = json.dumps({f"{QUESTION}_000": answer_list(("a", 0.5))})
+        nbest.write_text(content)
+        arguments = [f"--nbest_path={nbest}", f"--output_path={tmp_path}"]
+        process = run_script("biocodes/transform_nbset2bioasqform.py", *arguments)
+        expected = f"error: {nbest}: is an input file as well; expected another output file\n"
+        assert (process.returncode, process.stderr) == (1, expected)
+        assert [path.name for path in tmp_path.iterdir()] == [name]
+        assert nbest.read_text() == content
+        nbest.unlink()
 
 
 def test_missing_files_are_named(run_script, convert, tmp_path):
@@ -213,6 +323,15 @@ def test_missing_files_are_named(run_script, convert, tmp_path):
     target = tmp_path / "nowhere" / "answer"
     process = convert({f"{QUESTION}_000": answer_list(("a", 0.5))}, f"--output_path={target}")
     assert (process.returncode, process.stderr) == (1, f"error: {target}: No such file or directory\n")
+
+
+def test_a_directory_in_the_place_of_an_output(convert, tmp_path):
+    (tmp_path / NAMES[0]).mkdir()
+    (tmp_path / NAMES[1]).write_text("old")
+    process = convert({f"{QUESTION}_000": answer_list(("a", 0.5))})
+    assert (process.returncode, process.stderr) == (1, f"error: {tmp_path / NAMES[0]}: Is a directory\n")
+    assert (tmp_path / NAMES[1]).read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*NAMES, "nbest.json"])
 
 
 def test_a_failed_write_leaves_the_old_files(convert, tmp_path):

@@ -137,3 +137,79 @@ def test_every_word_gets_a_label():
     (pieces,) = ner.split_words([sentence], Halves())
     predicted = np.array([5, 1, 2, 4, 2, 0, 2, 6])  # [CLS], six of seven pieces, [SEP]: truncated before g
     assert ner.word_labels(sentence, pieces, predicted, labels) == ["B", "O", "O", "O", "I", "O"]
+
+
+# Label schemes
+
+BIO = [["B-D", "I-D", "O"], ["B-D", "O"], ["B-D", "B-D"], ["B-C", "I-C", "I-C"]]
+SHORT_AND_LONG = [["B-D"], ["B-D", "I-D", "O", "B-D"], ["B-D", "I-D", "I-D"]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected", "name"),
+    [
+        (BIO, BIO, None),
+        (
+            [["S-D"], ["B-D", "E-D", "O", "S-C"], ["B-D", "I-D", "E-D"]],
+            [["B-D"], ["B-D", "I-D", "O", "B-C"], ["B-D", "I-D", "I-D"]],
+            "IOBES",
+        ),
+        (
+            [["U-D"], ["B-D", "L-D", "O", "U-D"], ["B-D", "I-D", "L-D"]],
+            [["B-D"], ["B-D", "I-D", "O", "B-D"], ["B-D", "I-D", "I-D"]],
+            "BILOU",
+        ),
+        ([["S"], ["B", "M", "E", "O"]], [["B"], ["B", "I", "I", "O"]], "BMES"),
+        ([["B_D", "I_D", "O"], ["B_Gene-or_x"]], [["B-D", "I-D", "O"], ["B-Gene-or_x"]], "BIO, with _"),
+        ([["D-B", "D-I", "O"], ["C-B"]], [["B-D", "I-D", "O"], ["B-C"]], "BIO, as suffixes"),
+        (
+            [["Disease", "Disease", "O"], ["Hepatitis-B"]],
+            [["I-Disease", "I-Disease", "O"], ["I-Hepatitis-B"]],
+            "without prefixes",
+        ),
+        ([["I-D", "B-D", "O", "I-C"]], [["I-D", "B-D", "O", "I-C"]], None),  # IOB1
+        ([["B", "I", "O"]], [["B", "I", "O"]], None),
+        ([["O"]], [["O"]], None),
+    ],
+)
+def test_labels_of_every_scheme_are_read_as_bio(tmp_path, caplog, labels, expected, name):
+    text = "".join("".join(f"w\t{label}\n" for label in sentence) + "\n" for sentence in labels)
+    assert [sentence.labels for sentence in ner.read_sentences(write(tmp_path, text))] == expected
+    assert (f"({name}), read as BIO" in caplog.text) if name else not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Word\tTag\na\tB\nb\tO\n", "line 1: label 'Tag'; expected O, and labels such as B-Disease"),
+        ("Word\tNER_tag\na\tDisease\nb\tO\n", "line 1: label 'NER_tag', a header; expected none"),
+        ("a\tB-D\nb\to\n", "line 2: label 'o'; expected O, and labels"),
+        ("a\tB-D\nb\tO\nc\tDisease\n", "line 3: label 'Disease'; expected O, and labels"),
+        ("a\tNN\nb\tVB\n", "line 1: label 'NN'; expected O, and labels"),
+        ("a\tB-D\nb\tI_D\n", "line 2: label 'I_D'; expected - before the type, as in the others"),
+        ("a\tB-D\nb\tE-D\nc\tL-D\n", "line 2: label 'E-D' among labels with B, E, L; expected those of one scheme"),
+        ("a\tB-D\nb\tX\n", "line 2: label 'X' is reserved"),
+        ("a\tB-D\rb\tI-D\r\r", "line 1: a carriage return inside the line"),
+        ("1\tA\ta\tX\tX\t_\t0\tr\t_\tB\n", "line 1: no label in"),  # CoNLL-U
+    ],
+)
+def test_labels_of_no_scheme_are_refused(tmp_path, text, message):
+    with pytest.raises(InputError) as error:
+        ner.read_sentences(write(tmp_path, text))
+    assert message in str(error.value)
+
+
+def test_comments_and_document_starts_are_passed_over(tmp_path):
+    text = (
+        "# sent_id = 1\n# newdoc\n# some remark of mine\na B\n# O\nb I\n\n-DOCSTART- -X- O O\n\n# NN O\n# B-x\n\n#\tO\n"
+    )
+    assert [sentence.words for sentence in ner.read_sentences(write(tmp_path, text.replace("B-x", "B")))] == [
+        ["a", "#", "b"],
+        ["#", "#"],
+        ["#"],
+    ]
+
+
+def test_outputs_of_a_model_of_another_scheme():
+    labels = ["[PAD]", "O", "B-D", "I-D", "E-D", "S-D", "X", "[CLS]", "[SEP]"]
+    assert ner.in_bio(labels) == ["[PAD]", "O", "B-D", "I-D", "I-D", "B-D", "X", "[CLS]", "[SEP]"]
