@@ -16,7 +16,6 @@ for as many epochs, on `train_dev.tsv`, in `retraining/`. The weights chosen are
 
 import dataclasses
 import functools
-import logging
 import os
 
 import common.quiet_tensorflow  # noqa: F401  (before all else that imports TensorFlow)
@@ -272,7 +271,7 @@ def prepare(sentences, name, encoding, output_dir):
     serialized = ner.serialize(windows, pieces, sentences, encoding.tokenizer, encoding.labels)
     features = tasks.NER.make_features(encoding.tokenizer.vocab_size, len(encoding.labels), encoding.max_seq_length)
     data = records.write_record_file(serialized, os.path.join(output_dir, f"{name}.tf_record"), features)
-    logging.info("%s: %d sentences, %d records", data.path, len(sentences), data.count)
+    training.log_records(data, f"{len(sentences)} sentences", encoding.tokenizer)
     return Split(sentences, pieces, windows, data)
 
 

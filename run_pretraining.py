@@ -71,6 +71,8 @@ def main(_):
     distribution.start(*shared_flags.distribution_values(FLAGS))
     config = BertConfig.from_json_file(FLAGS.bert_config_file)
     config.check_sequence_length(FLAGS.max_seq_length)
+    if FLAGS.init_checkpoint:
+        checkpoint.check_config(config, FLAGS.init_checkpoint)
     features = records.pretraining_features(FLAGS.max_seq_length, FLAGS.max_predictions_per_seq, config.vocab_size)
     input_files = find_files(FLAGS.input_file, features)
     eval_files = find_files(FLAGS.eval_input_file, features) if FLAGS.eval_input_file else input_files

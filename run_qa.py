@@ -179,7 +179,7 @@ def write_records(examples, name, encoder, output_dir, keep_encodings=True):
         serialized = questions.serialize_spans(encodings(), tokenizer)
     features = encoder.task.make_features(tokenizer.vocab_size, len(questions.YES_NO), encoder.max_seq_length)
     data = records.write_record_file(serialized, path, features)
-    logging.info("%s: %d questions, %d records", path, len(examples), data.count)
+    training.log_records(data, f"{len(examples)} questions", tokenizer)
     return data, kept
 
 

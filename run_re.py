@@ -192,7 +192,9 @@ def run(model, splits, task, encoding, options, batch_sizes):
         serialized = relations.serialize(
             splits[name], encoding.tokenizer, task.labels, encoding.max_seq_length, encoding.truncate
         )
-        return records.write_record_file(serialized, os.path.join(output_dir, f"{name}.tf_record"), features)
+        data = records.write_record_file(serialized, os.path.join(output_dir, f"{name}.tf_record"), features)
+        training.log_records(data, f"{len(splits[name])} sentences", encoding.tokenizer)
+        return data
 
     if is_training:
         settings = {"negative_label": task.negative, **dataclasses.asdict(relations.describe_text(splits["train"]))}

@@ -275,35 +275,32 @@ def read_lines(path):
             yield number, _decode(raw, number, path)
 
 
-def read_json(path, expected):
+def read_json(path, expected, lone_surrogates=False):
     """What a UTF-8 JSON file holds.
 
     Args:
       path: the file.
       expected: what it should be, for the message.
+      lone_surrogates: texts may have half of a character, as names of files that are not UTF-8 do, which no other file
+        could hold.
 
     Raises:
       InputError: the file is missing, unreadable, not UTF-8 or not JSON (with the line); it has a number of more than
-        4,300 digits, half of a character (a lone surrogate), or is nested too deeply.
+        4,300 digits, a lone surrogate, or is nested too deeply.
     """
-    return parse_json("\n".join(line for _, line in read_lines(path)), path, expected)
-
-
-def parse_json(text, where, expected, line=None):
-    """What a text of JSON holds; raises InputError as `read_json`. `where` names its file, `line` where it is in it."""
-    place = f"{where}, line {line}" if line else where
+    text = "\n".join(line for _, line in read_lines(path))
     try:
         value = json.loads(text)
-        if "\\ud" in text or "\\uD" in text:
+        if not lone_surrogates and ("\\ud" in text or "\\uD" in text):
             json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        raise InputError(f"{where}, line {line or error.lineno}: not JSON ({error.msg}); expected {expected}") from None
+        raise InputError(f"{path}, line {error.lineno}: not JSON ({error.msg}); expected {expected}") from None
     except RecursionError:
-        raise InputError(f"{place}: nested too deeply; expected {expected}") from None
+        raise InputError(f"{path}: nested too deeply; expected {expected}") from None
     except UnicodeEncodeError:
-        raise InputError(f"{place}: half of a character (a lone surrogate) in a text; expected {expected}") from None
+        raise InputError(f"{path}: half of a character (a lone surrogate) in a text; expected {expected}") from None
     except ValueError:
-        raise InputError(f"{place}: a number of more than 4,300 digits; expected {expected}") from None
+        raise InputError(f"{path}: a number of more than 4,300 digits; expected {expected}") from None
     return value
 
 

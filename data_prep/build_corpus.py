@@ -132,7 +132,7 @@ def _finished_shard(path, done, made_from):
     """Returns what the manifest says of a shard if it was made of the same before, else None."""
     if not (os.path.exists(done) and os.path.exists(path)):
         return None
-    result, was_made_from = read_json(done, "what the manifest says of a shard")
+    result, was_made_from = read_json(done, "what the manifest says of a shard", lone_surrogates=True)
     return result if was_made_from == made_from and result["size"] == os.path.getsize(path) else None
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from common.inputs import Key
 from data_prep.records import records
 from data_prep.tasks import questions
 from modeling import hugging_face
@@ -38,11 +39,17 @@ class Task:
     decode: Callable[[Any], dict[str, tf.Tensor]]  # the head's output, logits, to tensors [B, ...]
     padding_counts: bool  # in the original's loss, which --pad_to_max_seq_length brings back
     max_seq_length: int  # wordpieces, the script's default
-    # What fine_tuning.json holds of it beside `COMMON_SETTINGS`, with defaults; None: may be null.
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # what fine_tuning.json holds of it beside `COMMON_KEYS`, with defaults
+    keys: dict[str, Key]  # what these may be
 
 
-COMMON_SETTINGS = {"task": str, "do_lower_case": bool, "max_seq_length": int}  # types
+COMMON_KEYS = {"task": Key(str), "do_lower_case": Key(bool), "max_seq_length": Key(int, low=3)}
+QA_KEYS = {
+    "question_type": Key(str, choices=questions.TYPES),
+    "doc_stride": Key(int, low=1),
+    "max_query_length": Key(int, low=1),
+    "version_2_with_negative": Key(bool),
+}
 QA_SETTINGS = {
     "question_type": questions.FACTOID,
     "doc_stride": 128,
@@ -80,6 +87,7 @@ NER = Task(
     padding_counts=True,
     max_seq_length=128,
     settings={},
+    keys={},
 )
 RE = Task(
     name="re",
@@ -92,6 +100,12 @@ RE = Task(
     padding_counts=False,
     max_seq_length=128,
     settings={"negative_label": None, "entity_pairs": [], "mask_others": False, "lower_case": False},
+    keys={
+        "entity_pairs": Key(list),
+        "mask_others": Key(bool),
+        "lower_case": Key(bool),
+        "negative_label": Key(str, needed=False, may_be_null=True),
+    },
 )
 QA = Task(
     name="qa",
@@ -104,6 +118,7 @@ QA = Task(
     padding_counts=True,
     max_seq_length=384,
     settings=QA_SETTINGS,
+    keys=QA_KEYS,
 )
 YES_NO = dataclasses.replace(
     RE,
@@ -111,6 +126,7 @@ YES_NO = dataclasses.replace(
     script=QA.script,
     max_seq_length=QA.max_seq_length,
     settings=QA_SETTINGS | {"question_type": questions.YES_NO_TYPE},
+    keys=QA_KEYS,
 )
 TASKS = (NER, RE, QA, YES_NO)
 SCRIPTS = {task.name: task.script for task in TASKS}

@@ -6,6 +6,7 @@ A script brings what is its own: how it reads a data set, its model, its loss an
 import contextlib
 import dataclasses
 import hashlib
+import logging
 import math
 import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from modeling.heads import NEVER
 from modeling.training import length_multiple, run_batches, train, use_xla
 
 PREDICTION_WINDOW = 256  # batches formed together, of records sorted by length
+MUCH_UNKNOWN = 0.05  # of the wordpieces; English biomedical text has some 0.01 %
 HEAD = ("output_",)  # of labels
 
 
@@ -44,6 +46,8 @@ def set_up(options: Options, devices: Iterable[Any]) -> tuple[BertConfig, FullTo
     distribution.start(*devices)
     config = BertConfig.from_json_file(options.bert_config_file)
     config.check_sequence_length(options.max_seq_length)
+    if options.init_checkpoint:
+        checkpoint.check_config(config, options.init_checkpoint)
     validate_case_matches_checkpoint(options.do_lower_case, options.init_checkpoint)
     tokenizer = FullTokenizer(options.vocab_file, options.do_lower_case)
     config.check_vocabulary(tokenizer.vocab_size, options.vocab_file)
@@ -150,6 +154,16 @@ def fine_tune(
     return global_step
 
 
+def log_records(data: records.RecordFile, what: str, tokenizer: FullTokenizer) -> None:
+    """Says how many records were written of what, and how much of them is unknown to the vocabulary."""
+    share = tokenizer.take_unknown_share()
+    logging.log(
+        logging.WARNING if share > MUCH_UNKNOWN else logging.INFO,
+        "%s: %s, %d records, %.2f %% of their wordpieces [UNK]",
+        *(data.path, what, data.count, 100 * share),
+    )
+
+
 def check_enough(data: records.RecordFile, num_examples: int, num_train_steps: int, batch_size: int) -> None:
     """Raises `InputError` if a `records.RecordFile` has nothing to train on, or not enough for a step."""
     if num_train_steps < 1 or not data.count:
@@ -222,6 +236,7 @@ def begin(
     contents = {**data, "vocab_file": files.sha256(options.vocab_file)}
     now = beginning.describe(model, loaded, options.init_checkpoint, options.seed, {**shared, **flags}, contents)
     now.check(options.output_dir)
+    model_directory.check(options)
     now.write(options.output_dir)
     if labels is not None:
         label_map.write(options.output_dir, labels)

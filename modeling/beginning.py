@@ -52,7 +52,7 @@ class Beginning:
         path = os.path.join(output_dir, FILE_NAME)
         if not checkpoint.newest(output_dir) or not os.path.exists(path):
             return
-        before = inputs.read_json(path, "what the training began from")
+        before = inputs.read_json(path, "what the training began from", lone_surrogates=True)
         inputs.check_keys(before, KEYS, path)
         if before["sha256"] != self.sha256:
             raise InputError(

@@ -12,7 +12,7 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from common.errors import InputError
 from common.files import atomic_write
+from modeling.config import BertConfig
 
 GLOBAL_STEP = "global_step"
 EXAMPLES_SEEN = "examples_seen"
@@ -106,6 +107,36 @@ def open_reader(prefix: str) -> Any:
         return tf.train.load_checkpoint(prefix)
     except _READ_ERRORS as error:
         raise DamagedError(f"{prefix}: not a readable checkpoint ({_first_line(error)})") from None
+
+
+def describe_scope(name: str, known: Iterable[str]) -> str:
+    """For a message that a variable is missing: the scope or prefix under which there is one of that name, or ""."""
+    ends = sorted(other for other in known if other.endswith(("/" + name, "." + name)))
+    if not ends:
+        return ""
+    return f"; there is {ends[0]}, without {ends[0].removesuffix(name)} it would fit: rename the variables so"
+
+
+def check_config(config: BertConfig, path: str | os.PathLike[str]) -> None:
+    """Compares sizes with a checkpoint before a model of them is built, which may not fit into the memory.
+
+    Raises:
+      InputError: no checkpoint, or one of another size, with the name of a variable and both shapes.
+    """
+    prefix = find(path)
+    shapes = open_reader(prefix).get_variable_to_shape_map()
+    width = config.hidden_size
+    expected = {
+        "bert/embeddings/word_embeddings": [config.vocab_size, width],
+        "bert/embeddings/position_embeddings": [config.max_position_embeddings, width],
+        "bert/embeddings/token_type_embeddings": [config.type_vocab_size, width],
+        "bert/encoder/layer_0/intermediate/dense/kernel": [width, config.intermediate_size],
+        f"bert/encoder/layer_{config.num_hidden_layers - 1}/output/dense/kernel": [config.intermediate_size, width],
+    }
+    for name, shape in expected.items():
+        _check_shape(prefix, name, shapes, shape)
+    if f"bert/encoder/layer_{config.num_hidden_layers}/output/dense/kernel" in shapes:
+        logging.warning("%s: has more than the %d layers of bert_config.json", prefix, config.num_hidden_layers)
 
 
 def load_weights(
@@ -229,7 +260,8 @@ def _get(reader, prefix, name):
 def _check_shape(prefix, name, shapes, expected):
     expected = list(expected)
     if name not in shapes:
-        raise InputError(f"{prefix}: variable {name} is missing; the model needs it with shape {expected}")
+        hint = describe_scope(name, shapes)
+        raise InputError(f"{prefix}: variable {name} is missing; the model needs it with shape {expected}{hint}")
     if list(shapes[name]) != expected:
         hint = ""
         if name.endswith("word_embeddings") and shapes[name][1:] == expected[1:]:

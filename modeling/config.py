@@ -8,7 +8,19 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from common.errors import InputError
+from common.inputs import read_json
 
+MAX_PADDING = 1024  # rows of embeddings beyond the vocabulary: 128 for each of 8 parts of a split model
+# The largest sizes that make sense; what is far beyond is damaged, and would fill the memory.
+LIMITS = {
+    "vocab_size": 10_000_000,
+    "hidden_size": 100_000,
+    "num_hidden_layers": 1000,
+    "num_attention_heads": 10_000,
+    "intermediate_size": 1_000_000,
+    "max_position_embeddings": 1_000_000,
+    "type_vocab_size": 10_000,
+}
 ACTIVATIONS = ("gelu", "relu", "tanh", "linear")
 
 # Keys of published configurations (Google's multilingual and cased archives, Hugging Face) without
@@ -76,24 +88,24 @@ class BertConfig:
     @classmethod
     def from_json_file(cls, path: str | os.PathLike[str]) -> Self:
         """Reads `bert_config.json`; see `from_dict`."""
-        try:
-            with open(path, encoding="utf-8") as file:
-                values = json.load(file)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}); expected bert_config.json") from None
-        except ValueError as error:
-            raise InputError(f"{path}: not JSON ({error})") from None
+        values = read_json(path, "bert_config.json")
         if not isinstance(values, dict):
             raise InputError(f"{path}: expected a JSON object, found {type(values).__name__}")
         return cls.from_dict(values, source=str(path))
 
     def check_vocabulary(self, size: int, vocab_file: str) -> None:
-        """Raises InputError if a vocabulary of `size` pieces is not this model's."""
-        if size != self.vocab_size:
+        """Raises InputError if a vocabulary of so many wordpieces is not this model's.
+
+        A model may have some more rows, so that their number is a multiple of 8 or more.
+        """
+        padding = self.vocab_size - size
+        if padding < 0 or padding >= MAX_PADDING or (padding and self.vocab_size % 8):
             raise InputError(
-                f"{vocab_file}: {size} pieces, but the model's vocab_size is {self.vocab_size}; "
+                f"{vocab_file}: {size} wordpieces, but the model's vocab_size is {self.vocab_size}; "
                 "expected the vocabulary that the model was trained with"
             )
+        if padding:
+            logging.info("%s: %d wordpieces; the model's other %d rows are not used", vocab_file, size, padding)
 
     def check_sequence_length(self, length: int) -> None:
         """Raises InputError if sequences of `length` pieces are longer than the model can take."""
@@ -114,6 +126,8 @@ def _check_value(source, name, value, expected):
         raise InputError(f"{source}: {name!r} is {value!r}; expected {expected.__name__}")
     if expected is int and value < 1:
         raise InputError(f"{source}: {name!r} is {value}; expected at least 1")
+    if expected is int and value > LIMITS[name]:
+        raise InputError(f"{source}: {name!r} is {value}; expected at most {LIMITS[name]}")
     if name.endswith("dropout_prob") and not 0 <= value < 1:
         raise InputError(f"{source}: {name!r} is {value}; expected a probability from 0 to below 1")
     if name == "initializer_range" and not 0 < value < float("inf"):

@@ -106,7 +106,8 @@ def read(directory: str, labels: list[str] | None = None) -> Model:
     elif "classifier.bias" in tensors:
         labels = _read_labels(path, values, labels, tensors["classifier.bias"].size, architecture)
     else:
-        raise InputError(f"{weights_file}: tensor classifier.bias is missing; {architecture} has it")
+        hint = checkpoint.describe_scope("classifier.bias", tensors)
+        raise InputError(f"{weights_file}: tensor classifier.bias is missing; {architecture} has it{hint}")
     variables = _take_variables(build(architecture, config, labels), tensors, weights_file, architecture)
     if architecture not in (TOKENS, SEQUENCES, SPANS):
         architecture = architecture_of(variables)
@@ -262,7 +263,8 @@ def _take_variables(model, tensors, weights_file, architecture):
 
 def _take(tensors, name, shape, weights_file):
     if name not in tensors:
-        raise InputError(f"{weights_file}: tensor {name} is missing; expected shape {shape}")
+        hint = checkpoint.describe_scope(name, tensors)
+        raise InputError(f"{weights_file}: tensor {name} is missing; expected shape {shape}{hint}")
     array = tensors[name]
     if list(array.shape) != shape:
         raise InputError(f"{weights_file}: tensor {name} has shape {list(array.shape)}, config.json says {shape}")

@@ -108,7 +108,7 @@ def _check_same_sources(sources, directory):
             raise InputError(f"{directory}: holds other files ({others[0]}, ...); expected that it is not there")
         with atomic_write(path) as file:
             json.dump(content, file)
-    elif read_json(path, "the sources of a corpus") != content:
+    elif read_json(path, "the sources of a corpus", lone_surrogates=True) != content:
         raise InputError(
             f"{directory}: holds work on other files, with other flags or by other versions of libraries; expected the "
             "same command to go on with it, or that the directory is removed"
@@ -151,7 +151,7 @@ def _summary_path(unit, directory):
 
 
 def _read_summary(unit, directory):
-    return Summary(**read_json(_summary_path(unit, directory), "the summary of a unit"))
+    return Summary(**read_json(_summary_path(unit, directory), "the summary of a unit", lone_surrogates=True))
 
 
 def _is_done(unit, directory, skip_bad_files):

@@ -8,7 +8,7 @@ import os
 
 from common.errors import InputError
 from common.files import atomic_write, sha256
-from common.inputs import read_json
+from common.inputs import Key, check_keys, read_json
 from common.parallel import map_processes
 from common.progress import progress
 
@@ -16,6 +16,10 @@ NAME = "manifest.json"
 AGAIN = f"remove {NAME} and build the shards again"
 WORK = "work"  # below the directory of shards, until they are finished
 FORMAT = "BERT pre-training shards, version 1"
+
+KEYS = {"corpora": Key(dict), "flags": Key(dict), "inputs": Key(list), "shards": Key(list)}
+SHARD_KEYS = {"name": Key(str), "size": Key(int, low=0), "sha256": Key(str), "records": Key(int, low=0, needed=False)}
+COUNT_KEYS = {name: Key(int, low=0) for name in ("documents", "sentences", "words")}
 
 # Lee et al., 2020, Table 1: corpus, words, domain; and the key of our corpus.
 TABLE_1 = (
@@ -43,20 +47,15 @@ def find(directory):
     path = os.path.join(directory, NAME)
     if not os.path.exists(path):
         return None
-    content = read_json(path, "the manifest of pre-training shards")
+    content = read_json(path, "the manifest of pre-training shards", lone_surrogates=True)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         return None
-    shards = content.get("shards")
-    if shards and not (isinstance(shards, list) and all(map(_is_shard, shards))):
-        raise InputError(f"{path}: shards without name, size or SHA-256; expected the manifest of a finished build")
-    missing = {"corpora", "flags", "inputs", "shards"} - set(content)
-    if missing:
-        raise InputError(f"{path}: no {', '.join(sorted(missing))} in it; expected the manifest of a finished build")
+    check_keys(content, KEYS, path)
+    for number, shard in enumerate(content["shards"], 1):
+        check_keys(shard, SHARD_KEYS, f"{path}, shard {number}")
+    for name, counts in content["corpora"].items():
+        check_keys(counts, COUNT_KEYS, f"{path}, corpus {name}")
     return content
-
-
-def _is_shard(entry):
-    return isinstance(entry, dict) and {"name", "size", "sha256"} <= set(entry)
 
 
 def read(directory):

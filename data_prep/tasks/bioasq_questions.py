@@ -74,7 +74,7 @@ def read_questions(paths: Iterable[str]) -> tuple[list[Question], list[str]]:
     found: dict[str, tuple[Question, str]] = {}  # by id, with its path
     repeated: list[str] = []
     for path in paths:
-        content = read_json(path, "a file of BioASQ")
+        content = read_json(path, "a file of BioASQ", lone_surrogates=True)
         if not isinstance(content, dict) or not isinstance(content.get("questions"), list):
             raise InputError(f'{path}: no list "questions"; expected a file of BioASQ task B')
         for number, entry in enumerate(content["questions"], 1):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from common.errors import InputError
 from common.files import atomic_write
+from common.inputs import read_json
 
 FILE_NAME = "label_map.json"
 
@@ -24,9 +25,8 @@ def read(directory: str, required: Iterable[str] = ()) -> list[str] | None:
     path = os.path.join(directory, FILE_NAME)
     if not os.path.exists(path):
         return None
+    label_map = read_json(path, "a label map, JSON from label to index")
     try:
-        with open(path, encoding="utf-8") as file:
-            label_map = json.load(file)
         labels = sorted(label_map, key=label_map.get)
         if [label_map[label] for label in labels] != list(range(len(labels))):
             raise ValueError("indices are not 0, 1, 2, ...")

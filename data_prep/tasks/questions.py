@@ -165,7 +165,7 @@ def read_yes_no_examples(path: str, balance: bool, seed: int, verbose: bool = Fa
 
 def _read_questions(path):
     """Yields each question, a dict, with its `Context`."""
-    document = read_json(path, "SQuAD's layout")
+    document = read_json(path, "SQuAD's layout", lone_surrogates=True)
     if not isinstance(document, dict) or "data" not in document:
         raise InputError(f"{path}: no key 'data'; expected SQuAD's layout")
     count, last_id = 0, None

@@ -12,7 +12,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
-from data_prep.text.tokenization import CLEAN, DELETE, MAX_WORD_CHARS, SPACE_OUT_PUNCTUATION, load_vocab, strip_accents
+from data_prep.text.tokenization import (
+    CLEAN,
+    DELETE,
+    MAX_WORD_CHARS,
+    SPACE_OUT_PUNCTUATION,
+    load_vocab,
+    strip_accents,
+    warn_of_case,
+)
 
 MAX_BYTES_PER_WORD = 4 * MAX_WORD_CHARS  # no word of 200 characters has more in UTF-8
 MAYBE_LONG_WORD = re.compile(rf"\S{{{MAX_WORD_CHARS + 1}}}")
@@ -40,6 +48,7 @@ class FastTokenizer:
     def __init__(self, vocab_file, do_lower_case=True):
         """Raises InputError if the vocabulary is unfit (see `tokenization.load_vocab`)."""
         self.vocab = load_vocab(vocab_file)
+        warn_of_case(self.vocab, vocab_file, do_lower_case)
         self.do_lower_case = do_lower_case
         self._tokenizer = tensorflow_text.FastBertTokenizer(
             list_pieces(self.vocab),

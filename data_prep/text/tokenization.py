@@ -10,6 +10,7 @@ A text is cleaned of control characters and cut at white space, punctuation and 
 For text by the megabyte, see `fast_tokenization`.
 """
 
+import logging
 import re
 import unicodedata
 
@@ -87,7 +88,10 @@ def load_vocab(vocab_file):
     Raises:
       InputError: the file cannot be read, is empty, is not UTF-8, or lacks a piece that BERT needs.
     """
-    vocab = {piece.strip(): number - 1 for number, piece in read_lines(vocab_file)}
+    pieces = [piece.strip() for _, piece in read_lines(vocab_file)]
+    while pieces and not pieces[-1]:
+        pieces.pop()  # a blank line at the end, which has no embedding
+    vocab = {piece: number for number, piece in enumerate(pieces)}
     if not vocab:
         raise InputError(f"{vocab_file}: the vocabulary is empty; expected one piece a line")
     missing = [piece for piece in REQUIRED_PIECES if piece not in vocab]
@@ -96,6 +100,19 @@ def load_vocab(vocab_file):
             f"{vocab_file}: not a BERT vocabulary, {', '.join(missing)} missing; expected one piece a line"
         )
     return vocab
+
+
+def warn_of_case(vocab, vocab_file, do_lower_case):
+    """Logs a warning if a vocabulary is of another case than text will be: its words would be unknown, or rare."""
+    is_cased = any(piece != piece.lower() for piece in vocab if not (piece.startswith("[") and piece.endswith("]")))
+    if do_lower_case and is_cased:
+        logging.warning("%s: has wordpieces with capitals, so it is cased; expected --do_lower_case=false", vocab_file)
+    if not do_lower_case and not is_cased:
+        logging.warning(
+            "%s: no wordpiece has a capital, so it is uncased, and words with one are unknown; expected "
+            "--do_lower_case=true",
+            vocab_file,
+        )
 
 
 def convert_by_vocab(vocab, items):
@@ -268,6 +285,8 @@ class FullTokenizer:
     def __init__(self, vocab_file, do_lower_case=True):
         """Raises InputError if the vocabulary is unfit (see `load_vocab`)."""
         self.vocab = load_vocab(vocab_file)
+        warn_of_case(self.vocab, vocab_file, do_lower_case)
+        self.num_ids = self.num_unknown = 0  # of what was made into ids so far
         self.inv_vocab = {i: piece for piece, i in self.vocab.items()}
         self.basic_tokenizer = BasicTokenizer(do_lower_case=do_lower_case)
         self.wordpiece_tokenizer = WordpieceTokenizer(vocab=self.vocab)
@@ -302,7 +321,15 @@ class FullTokenizer:
 
     def convert_tokens_to_ids(self, tokens):
         """Raises InputError for a token that is not a piece of the vocabulary."""
+        self.num_ids += len(tokens)
+        self.num_unknown += tokens.count(UNKNOWN_PIECE)
         return convert_by_vocab(self.vocab, tokens)
+
+    def take_unknown_share(self):
+        """The share of [UNK] in what was made into ids since this was asked last; 0 of nothing."""
+        share = self.num_unknown / max(self.num_ids, 1)
+        self.num_ids = self.num_unknown = 0
+        return share
 
     def convert_ids_to_tokens(self, ids):
         """Raises InputError for an id beyond the vocabulary."""

@@ -9,12 +9,13 @@ import json
 import logging
 import os
 
-from common.errors import InputError
+from common.errors import InputError, name_some
 from common.files import atomic_write, write_lines
 from common.inputs import read_json, read_lines
 from data_prep.text.tokenization import REQUIRED_PIECES
 
 VOCABULARY, CONFIG, TOKENIZER = "vocab.txt", "tokenizer_config.json", "tokenizer.json"
+ADDED = "added_tokens.json"
 PADDING_PIECE = "[PAD]"
 # What tokenizers of transformers are called that cut text as ours does.
 _OUR_CLASSES = ("BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", None)
@@ -50,6 +51,8 @@ def read(directory):
     config = _read_object(directory, CONFIG)
     tokenizer = _read_object(directory, TOKENIZER)
     pieces, path = _read_vocabulary(directory, tokenizer)
+    _check_pieces(pieces, path)
+    _check_added_tokens(directory, config, tokenizer, pieces)
     if missing := [piece for piece in REQUIRED_PIECES if piece not in pieces]:
         raise InputError(f"{path}: not a BERT vocabulary, {', '.join(missing)} missing; expected one piece a line")
     normalizer = tokenizer.get("normalizer") if isinstance(tokenizer.get("normalizer"), dict) else {}
@@ -106,7 +109,10 @@ def _read_vocabulary(directory, tokenizer):
     """The pieces by id, and the path of the file."""
     path = os.path.join(directory, VOCABULARY)
     if os.path.exists(path):
-        return [line for _, line in read_lines(path)], path
+        pieces = [line for _, line in read_lines(path)]
+        while pieces and not pieces[-1].strip():
+            pieces.pop()  # a blank line at the end, which has no embedding
+        return pieces, path
     if not tokenizer:
         raise InputError(f"{path}: no such file; expected the vocabulary that the model was trained with")
     path = os.path.join(directory, TOKENIZER)
@@ -120,6 +126,33 @@ def _read_vocabulary(directory, tokenizer):
     except (TypeError, ValueError):
         raise InputError(f"{path}: the ids of its vocabulary are not 0, 1, 2, ...; expected {VOCABULARY}") from None
     return pieces, path
+
+
+def _check_pieces(pieces, path):
+    for number, piece in enumerate(pieces, 1):
+        if "\n" in piece or "\r" in piece:
+            raise InputError(f"{path}: the end of a line in wordpiece {number}, {piece[:40]!r}; expected none")
+
+
+def _check_added_tokens(directory, config, tokenizer, pieces):
+    """Refuses tokens that were added to a vocabulary: the tokenizer here would cut them into wordpieces."""
+    decoder, listed = config.get("added_tokens_decoder"), tokenizer.get("added_tokens")
+    found = {
+        ADDED: list(_read_object(directory, ADDED)),
+        CONFIG: [_content(token) for token in decoder.values()] if isinstance(decoder, dict) else [],
+        TOKENIZER: [_content(token) for token in listed] if isinstance(listed, list) else [],
+    }
+    known = set(pieces)
+    for name, tokens in found.items():
+        if added := [token for token in tokens if token not in known]:
+            raise InputError(
+                f"{os.path.join(directory, name)}: added tokens {name_some(added)} that are not in the vocabulary; "
+                "expected a model without, since the tokenizer here would cut them into wordpieces"
+            )
+
+
+def _content(token):
+    return token.get("content") if isinstance(token, dict) else token
 
 
 def _warn_of_differences(path, config, lower_case):

@@ -305,6 +305,12 @@ def test_shards_that_are_not_of_the_manifest_are_found(built, tmp_path):
         manifest.check_shards([str(other)])
 
 
+MANIFEST = (
+    '{{"format": "BERT pre-training shards, version 1", "flags": {{}}, "inputs": [], "shards": [{}], '
+    '"corpora": {{{}}}}}'
+)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -312,9 +318,14 @@ def test_shards_that_are_not_of_the_manifest_are_found(built, tmp_path):
         ('{"name": "web app"}', "no manifest of pre-training shards"),
         (
             '{"format": "BERT pre-training shards, version 1", "shards": [{"name": "x"}]}',
-            "shards without name, size or SHA-256",
+            "manifest.json: no corpora; expected corpora, flags, inputs, shards",
         ),
-        ('{"format": "BERT pre-training shards, version 1", "shards": []}', "no corpora, flags, inputs in it"),
+        (MANIFEST.format('{"name": "x"}', ""), "manifest.json, shard 1: no size; expected name, size, sha256"),
+        (
+            MANIFEST.format('{"name": "x", "size": "1", "sha256": ""}', ""),
+            'shard 1: size is "1"; expected a whole number',
+        ),
+        (MANIFEST.format("", '"pubmed": {"documents": 1}'), "manifest.json, corpus pubmed: no sentences; expected"),
     ],
 )
 def test_a_bad_manifest(tmp_path, content, message):

@@ -384,7 +384,7 @@ def test_i2b2(download, tmp_path):
     files = {"train.tsv": typed, "devel.tsv": typed, "test.tsv": typed}
     check_refused = check_registered_data(download, tmp_path, "i2b2_2010", files)
     check_refused("test.tsv", "x-ray\tB-test\n", ", line 1: unknown label 'B-test'")
-    check_refused("devel.tsv", "cough\tproblem\n", ": label 'problem'; expected O, and labels that begin with B and I$")
+    check_refused("devel.tsv", "cough\tproblem\n", ", line 1: label 'problem'; expected O, and labels such as")
 
 
 def test_chemprot(download, tmp_path):

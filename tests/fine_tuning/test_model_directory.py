@@ -86,7 +86,7 @@ def test_a_directory_from_before_there_were_settings(ner):
         ("label_map.json", '{"B": 0, "I": 2}', "not a label map"),
         ("label_map.json", None, "no label_map.json"),
         ("fine_tuning.json", '{"task": "ner"}', "expected task, do_lower_case, max_seq_length"),
-        ("fine_tuning.json", "[]", "expected task"),
+        ("fine_tuning.json", "[]", "expected an object with task"),
         (
             "fine_tuning.json",
             '{"task": "re", "do_lower_case": true, "max_seq_length": 8}',

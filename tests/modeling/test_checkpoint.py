@@ -1,5 +1,6 @@
 """Finding, reading and writing TensorFlow 1 checkpoints."""
 
+import dataclasses
 import logging
 import pathlib
 
@@ -211,3 +212,39 @@ def test_a_failed_write_leaves_the_old_checkpoint(pretrained, tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         checkpoint.save(f"{prefix}.index/x.ckpt", checkpoint.model_variables(pretrained))
     checkpoint.load_weights(pretrained, prefix)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hidden_size": 100_000}, "bert/embeddings/word_embeddings has shape .32, 8., the model needs .32, 100000."),
+        ({"max_position_embeddings": 900_000}, "bert/embeddings/position_embeddings has shape"),
+        ({"intermediate_size": 900_000}, "layer_0/intermediate/dense/kernel has shape"),
+        ({"num_hidden_layers": 999}, "variable bert/encoder/layer_998/output/dense/kernel is missing"),
+    ],
+)
+def test_sizes_are_compared_before_a_model_is_built(pretrained, tiny_config, tmp_path, change, message):
+    checkpoint.save(str(tmp_path / "bert.ckpt"), checkpoint.model_variables(pretrained))
+    checkpoint.check_config(tiny_config, tmp_path)
+    with pytest.raises(InputError, match=message):
+        checkpoint.check_config(dataclasses.replace(tiny_config, **change), tmp_path)
+
+
+def test_fewer_layers_than_the_checkpoint_has_are_said(pretrained, tiny_config, tmp_path, caplog):
+    checkpoint.save(str(tmp_path / "bert.ckpt"), checkpoint.model_variables(pretrained))
+    more = {name.replace("layer_0", "layer_1"): value for name, value in checkpoint.model_variables(pretrained).items()}
+    checkpoint.save(str(tmp_path / "bert.ckpt"), more | checkpoint.model_variables(pretrained))
+    checkpoint.check_config(dataclasses.replace(tiny_config, num_hidden_layers=1), tmp_path)
+    assert "has more than the 1 layers of bert_config.json" in caplog.text
+
+
+def test_weights_in_a_scope_are_named(pretrained, tiny_config, tmp_path):
+    variables = {f"module/{name}": value for name, value in checkpoint.model_variables(pretrained).items()}
+    checkpoint.save(str(tmp_path / "bert.ckpt"), variables)
+    expected = (
+        "word_embeddings is missing; .*; there is module/bert/embeddings/word_embeddings, without module/ it would"
+    )
+    with pytest.raises(InputError, match=expected):
+        checkpoint.check_config(tiny_config, tmp_path)
+    with pytest.raises(InputError, match="there is module/.*, without module/ it would fit"):
+        checkpoint.load_weights(pretrained, tmp_path)

@@ -1,5 +1,6 @@
 """BertConfig: what is accepted, warned about and refused."""
 
+import dataclasses
 import json
 import logging
 
@@ -65,8 +66,11 @@ def test_not_json(tmp_path):
 
 def test_base_size_of_the_vocabulary_and_length(tiny_config):
     tiny_config.check_vocabulary(32, "vocab.txt")
-    with pytest.raises(InputError, match="vocab.txt: 31 pieces, but the model's vocab_size is 32"):
-        tiny_config.check_vocabulary(31, "vocab.txt")
+    tiny_config.check_vocabulary(27, "vocab.txt")  # rows added up to a multiple of 8
+    for size, vocab_size in ((33, 32), (28_996, 30_522), (29, 30), (28_000, 30_528)):
+        config = dataclasses.replace(tiny_config, vocab_size=vocab_size)
+        with pytest.raises(InputError, match=f"vocab.txt: {size} wordpieces, but .* vocab_size is {vocab_size}"):
+            config.check_vocabulary(size, "vocab.txt")
     tiny_config.check_sequence_length(16)
     with pytest.raises(InputError, match="--max_seq_length=17: .* at most 16"):
         tiny_config.check_sequence_length(17)

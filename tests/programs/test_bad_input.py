@@ -68,7 +68,7 @@ def test_invalid_utf8(ner, data):
 def test_a_vocabulary_that_does_not_fit(ner, repository, tmp_path):
     pieces = (repository / "samples/vocab.txt").read_text().splitlines()
     (tmp_path / "vocab.txt").write_text("\n".join(pieces[:-1]) + "\n")
-    expected = f"{len(pieces) - 1} pieces, but the model's vocab_size is {len(pieces)}"
+    expected = f"{len(pieces) - 1} wordpieces, but the model's vocab_size is {len(pieces)}"
     check_error(ner(f"vocab_file={tmp_path}/vocab.txt"), f"{tmp_path}/vocab.txt: {expected}")
 
 
@@ -96,7 +96,7 @@ def test_an_output_directory_with_another_model(ner, trained_ner, tmp_path):
     config = json.loads((output / "bert_config.json").read_text())
     (tmp_path / "other.json").write_text(json.dumps(config | {"intermediate_size": 96}))
     result = ner(f"data_dir={trained_ner.data}", f"bert_config_file={tmp_path}/other.json", "num_train_epochs=9")
-    check_error(result, "bert/encoder/layer_0/intermediate/dense/", "another model", "--output_dir")
+    check_error(result, f"--bert_config_file={tmp_path}/other.json: another content than", "use a new --output_dir")
     assert {path.name: path.read_bytes() for path in output.glob("model.ckpt*")} == written
 
 

@@ -182,8 +182,8 @@ def test_a_run_s_checkpoint_without_what_only_the_run_needs(tmp_path):
 
 
 def test_writes_nothing_where_the_vocabulary_is_another(weights, tmp_path):
-    source = write_model(tmp_path / "a", weights, PIECES[:-1])
-    expected = "vocab.txt: 31 pieces, but the model's vocab_size is 32"
+    source = write_model(tmp_path / "a", weights, [*PIECES, "more"])
+    expected = "vocab.txt: 33 wordpieces, but the model's vocab_size is 32"
     assert expected in message(run_convert, source, tmp_path / "b")
     (source / "vocab.txt").unlink()
     assert "vocab.txt: no such file; expected the vocabulary" in message(run_convert, source, tmp_path / "b")

@@ -84,6 +84,21 @@ def test_the_api_answers(server):
         assert answer["text"] == TEXT[answer["start"] : answer["end"]]
 
 
+def test_several_texts(server):
+    found = ask(server, "/api/annotate", {"texts": [TEXT, "cancer"]})
+    assert [document["text"] for document in found] == [TEXT, "cancer"]
+    assert found[1]["entities"][0]["text"] == "cancer"
+
+
+def test_connections_that_send_slowly_keep_nobody_out(server):
+    host, port = server.address.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(300):
+            connection = stack.enter_context(socket.create_connection((host, port), timeout=60))
+            connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        assert ask(server, "/api/annotate", {"text": TEXT})["text"] == TEXT
+
+
 def test_a_huge_body_is_refused_by_its_header(server):
     host = server.address.removeprefix("http://")
     address = host.split(":")

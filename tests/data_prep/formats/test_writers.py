@@ -225,8 +225,8 @@ def test_conll_of_several_documents_is_read_as_ner_data(tmp_path):
     text = written("conll", ABSTRACT, EMPTY, ABSTRACT, models=["ncbi"])
     assert text.count("\n-DOCSTART-\tO\n") == 2
     sentences = ner.read_sentences(read_file(tmp_path, text))
-    assert [len(sentence.words) for sentence in sentences] == [4, 11, 1, 1, 4, 11]
-    assert sentences[5].labels == "O O O O B-Disease I-Disease O B-Disease O O O".split()
+    assert [len(sentence.words) for sentence in sentences] == [4, 11, 4, 11]
+    assert sentences[3].labels == "O O O O B-Disease I-Disease O B-Disease O O O".split()
 
 
 def test_conll_of_given_entities():

@@ -6,6 +6,7 @@ import pytest
 
 from common.errors import InputError
 from data_prep.text import tokenizer_files
+from data_prep.text.tokenization import FullTokenizer
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -102,3 +103,54 @@ def test_says_what_our_tokenizer_does_differently(tmp_path, caplog):
     assert "tokenizer_class is 'BertJapaneseTokenizer'" in caplog.text
     assert "strip_accents is False; the programs here strip accents where they lower-case" in caplog.text
     assert "tokenize_chinese_chars is false" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("added_tokens.json", {"[E1]": 7, "gene": 5}),
+        ("tokenizer.json", {"added_tokens": [{"id": 0, "content": "[PAD]"}, {"id": 7, "content": "[E1]"}]}),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"0": {"content": "[PAD]"}, "7": {"content": "[E1]"}}}),
+    ],
+)
+def test_added_tokens_are_refused_by_name(tmp_path, name, values):
+    write_vocabulary(tmp_path, "gene", "##s")
+    write_json(tmp_path, name, **values)
+    assert f"{name}: added tokens 1 ([E1]) that are not in the vocabulary; expected a model without" in message(
+        tmp_path
+    )
+
+
+def test_a_wordpiece_of_two_lines_is_refused(tmp_path):
+    write_tokenizer(tmp_path, {piece: i for i, piece in enumerate([*SPECIAL, "a\nb"])})
+    assert r"tokenizer.json: the end of a line in wordpiece 6, 'a\nb'; expected none" in message(tmp_path)
+
+
+def test_blank_lines_at_the_end_are_no_wordpieces(tmp_path):
+    write_vocabulary(tmp_path, "gene", "", "##S", "", " ")
+    assert tokenizer_files.read(tmp_path).pieces == [*SPECIAL, "gene", "", "##S"]
+    assert FullTokenizer(str(tmp_path / "vocab.txt"), False).vocab_size == 8
+
+
+@pytest.mark.parametrize(
+    ("pieces", "do_lower_case", "message"),
+    [
+        (["gene", "##s"], False, "no wordpiece has a capital, so it is uncased"),
+        (["gene", "DNA"], True, "has wordpieces with capitals, so it is cased"),
+        (["gene", "##s"], True, None),
+        (["gene", "DNA"], False, None),
+    ],
+)
+def test_a_vocabulary_of_the_other_case_is_said(tmp_path, caplog, pieces, do_lower_case, message):
+    write_vocabulary(tmp_path, *pieces)
+    FullTokenizer(str(tmp_path / "vocab.txt"), do_lower_case)
+    assert (message in caplog.text) if message else not caplog.text
+
+
+def test_the_share_of_unknown_words(tmp_path):
+    write_vocabulary(tmp_path, "gene", "DNA")
+    tokenizer = FullTokenizer(str(tmp_path / "vocab.txt"), False)
+    assert tokenizer.take_unknown_share() == 0
+    tokenizer.convert_tokens_to_ids(tokenizer.tokenize("gene Gene DNA dna"))
+    assert tokenizer.take_unknown_share() == 0.5
+    assert tokenizer.take_unknown_share() == 0
