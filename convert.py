@@ -76,7 +76,7 @@ def main(_):
 
 
 def convert(values):
-    """Does what the flags, `values`, say."""
+    """Converts a model, by the flags `values`."""
     to_hugging_face = values.to == HUGGING_FACE
     if values.checkpoint or to_hugging_face:
         prefix = checkpoint.find(values.checkpoint or values.input_dir)
@@ -218,6 +218,8 @@ def complete_settings(settings, possible, model, lower_case, directory):
     task = possible[0]
     length = min(task.max_seq_length, model.config.max_position_embeddings)
     settings = {"task": task.name, "do_lower_case": lower_case, "max_seq_length": length, **task.settings}
+    if "max_query_length" in settings:
+        settings["max_query_length"] = min(settings["max_query_length"], (length - 3) // 2)  # of a tiny model
     if task is tasks.RE:
         logging.warning("%s: predict.py needs there what stands for the entities of a pair, as entity_pairs", FILE_NAME)
         settings["negative_label"] = re_eval.usual_negative(model.labels)

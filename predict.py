@@ -30,8 +30,9 @@ from data_prep.formats import table
 from data_prep.tasks import answers
 from data_prep.text import sentences
 from fine_tuning import model_directory
-from inference import outputs, question_answering
+from inference import outputs, question_answering, relations
 from inference.annotator import load_annotator, name_models, quiet_loading
+from modeling import distribution
 
 FLAGS = flags.FLAGS
 
@@ -81,6 +82,7 @@ def annotate(paths, values, tally):
             logging.info("%s: %d inputs done before, %d left", values.output_dir, len(done), len(paths))
         if not paths:
             return
+    distribution.log_devices()
     with stopped_in_order(), quiet_loading():
         annotator = load_annotator(names, values.re_model, values.sentence_splitter, values.batch_size)
     owners, failed = collections.deque(), set()
@@ -89,11 +91,14 @@ def annotate(paths, values, tally):
         if directory:
             write_each(annotated, owners, failed, directory, tally)
         else:
-            with outputs.one_file(values.output_file, values.output_format, list(names)) as writer:
+            with outputs.one_file(values.output_file, values.output_format, list(names), tally.lost) as writer:
                 for document in annotated:
                     writer.write(document)
                     tally.add(document)
                 tally.check()  # before an earlier file is replaced
+    table.log_lost(tally.lost, values.output_format)
+    if annotator.classifier:
+        tally.warn_of_types(annotator.classifier.directory.settings)
     tally.report()
 
 
@@ -161,7 +166,9 @@ class Tally:
     def __init__(self, max_warnings=MAX_WARNINGS):
         self.max_warnings = max_warnings
         self.documents = 0
-        self.entities, self.relations = collections.Counter(), collections.Counter()
+        self.entities, self.relations = collections.Counter(), collections.Counter()  # found
+        self.types = collections.Counter()  # of all entities
+        self.lost = collections.Counter()  # what the output has no place for
         self.problems = []
 
     def problem(self, message):
@@ -178,6 +185,7 @@ class Tally:
 
     def add(self, document):
         self.documents += 1
+        self.types.update(entity.type for entity in document.entities)
         self.entities.update(entity.type for entity in document.entities if entity.model)
         self.relations.update(relation.type for relation in document.relations if relation.confidence is not None)
 
@@ -185,6 +193,17 @@ class Tally:
         """Raises `InputError` if there was nothing but what cannot be read."""
         if self.problems and not self.documents:
             raise InputError(self.problems[0])
+
+    def warn_of_types(self, settings):
+        """Says so if there was no pair of entities of types that a model of relations, with these settings, knows."""
+        if self.documents and not relations.can_relate(self.types, settings):
+            pairs = ", ".join(" and ".join(marker[1:-1] for marker in pair) for pair in settings["entity_pairs"])
+            found = ", ".join(f"{name} {count}" for name, count in self.types.most_common()) or "none"
+            logging.warning(
+                "no document had a pair of entities of types that the model of relations knows (%s); found: %s",
+                pairs,
+                found,
+            )
 
     def report(self):
         """Logs what was found and what is left out; raises `InputError` as `check`."""
@@ -228,7 +247,7 @@ def write_each(annotated, owners, failed, directory, tally):
       tally: `Tally`.
     """
     for path, documents in itertools.groupby(annotated, key=lambda _: owners.popleft()):
-        with directory.open(path) as writer:
+        with directory.open(path, tally.lost) as writer:
             for document in documents:
                 writer.write(document)
                 tally.add(document)

@@ -34,6 +34,7 @@ from common.parallel import map_processes
 from common.progress import progress
 from data_prep import create_pretraining_data
 from data_prep.corpus import external_sort, extraction, manifest, shards, text_documents
+from data_prep.corpus.pretraining_records import warn_of_single_lines
 from data_prep.corpus.sources import Reading, Sources, define_source_flags, file_size, list_units, reading_options
 from data_prep.corpus.versions import shard_of
 from data_prep.formats import pmc_articles, pubmed_xml
@@ -234,7 +235,13 @@ def define_flags():
 
 def main(_):
     if FLAGS.pubmed_files or FLAGS.pmc_files or FLAGS.text_files:
-        print(summarize(build_as_told(FLAGS)))
+        content = build_as_told(FLAGS)
+        if not FLAGS.split_long_lines:
+            documents, sentences = (
+                sum(counts[name] for counts in content["corpora"].values()) for name in ("documents", "sentences")
+            )
+            warn_of_single_lines(documents, sentences)
+        print(summarize(content))
     elif not (FLAGS.verify or FLAGS.report):
         raise InputError("nothing to do: expected --pubmed_files, --pmc_files or --text_files, or --verify or --report")
     if FLAGS.verify:
@@ -245,7 +252,7 @@ def main(_):
 
 
 def build_as_told(values):
-    """Builds what the flags say, unless it is there; returns the manifest."""
+    """Builds the corpus of the flags, unless it is there; returns the manifest."""
     sources = Sources(
         pubmed_files=tuple(pubmed_xml.file_order(_expand(values.pubmed_files))),
         pmc_files=tuple(_expand(values.pmc_files, pmc_articles.list_files)),

@@ -24,7 +24,13 @@ from common.inputs import expand_patterns
 from common.parallel import map_processes
 from common.progress import progress
 from data_prep.corpus.instances import Options
-from data_prep.corpus.pretraining_records import Settings, make_records, shard_generator, write_records
+from data_prep.corpus.pretraining_records import (
+    Settings,
+    make_records,
+    shard_generator,
+    warn_of_single_lines,
+    write_records,
+)
 from data_prep.corpus.pretraining_text import Counts, TextFiles
 
 
@@ -108,8 +114,11 @@ def _check_documents(counts, input_files):
         raise InputError(f"{', '.join(input_files)}: no text in any line; expected sentences, one a line")
 
 
-def warn_of_losses(counts, options):
+def warn_of_losses(counts, settings):
     """Logs what of the text is not, or not wholly, in the records."""
+    options = settings.options
+    if not settings.split_long_lines:
+        warn_of_single_lines(counts.documents, counts.lines)
     if counts.invalid_bytes:
         logging.warning("%d bytes that are not UTF-8 were left out", counts.invalid_bytes)
     if counts.cut_pieces:
@@ -191,7 +200,7 @@ def main(_):
         counts = create_shards(input_files, output_files[0], values.num_shards, settings, values.num_processes)
     else:
         counts = create_pretraining_data(input_files, output_files, settings)
-    warn_of_losses(counts, settings.options)
+    warn_of_losses(counts, settings)
     fill, length = counts.record_pieces / counts.records, settings.options.max_seq_length
     print(
         f"{counts.documents:,} documents, {counts.lines:,} lines, {counts.pieces:,} pieces: wrote "

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
@@ -42,40 +43,41 @@ def check_file(path: str, output_format: str, input_files: Sequence[str]) -> Non
 
 
 @contextlib.contextmanager
-def one_file(path: str, output_format: str, models: Sequence[str]) -> Iterator[Any]:
+def one_file(path: str, output_format: str, models: Sequence[str], lost: Counter[str]) -> Iterator[Any]:
     """Opens a writer for the documents of all inputs.
 
     Args:
       path: of the file, which appears when all is done, or `STANDARD`; for brat of a directory.
       output_format: one of `table.OUTPUT_FORMATS`.
       models: names of the models that look for entities.
+      lost: as for `table.open_writer`.
 
     Raises:
       InputError: it cannot be written.
     """
     if path == STANDARD:
-        with table.open_writer(output_format, standard_output(), models) as writer:
+        with table.open_writer(output_format, standard_output(), models, lost) as writer:
             yield writer
         return
-    with _open(path, output_format, models) as writer:
+    with _open(path, output_format, models, lost) as writer:
         yield writer
 
 
 @contextlib.contextmanager
-def _open(path, output_format, models):
+def _open(path, output_format, models, lost):
     """Opens a writer for a file, or for a directory if it is brat's, that appears when it is whole."""
     if output_format in table.DIRECTORIES:
         temporary = f"{path}.tmp{os.getpid()}"
         make_directory(temporary)
         try:
-            with table.open_writer(output_format, temporary, models) as writer:
+            with table.open_writer(output_format, temporary, models, lost) as writer:
                 yield writer
             shutil.rmtree(path, ignore_errors=True)  # empty, or of a run that was killed before it noted this input
             os.replace(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     else:
-        with atomic_write(path) as file, table.open_writer(output_format, file, models) as writer:
+        with atomic_write(path) as file, table.open_writer(output_format, file, models, lost) as writer:
             yield writer
 
 
@@ -165,13 +167,13 @@ class Directory:
         return os.path.relpath(path, self.root) if self.root else os.path.basename(path)
 
     @contextlib.contextmanager
-    def open(self, path: str) -> Iterator[Any]:
+    def open(self, path: str, lost: Counter[str]) -> Iterator[Any]:
         """Opens a writer for the documents of an input; what it writes appears when all of them are written."""
         target = os.path.join(self.path, self.name(path)) + table.FORMATS[self.output_format].extension
         make_directory(os.path.dirname(target))
         for left in glob.glob(f"{glob.escape(target)}.tmp*"):  # by a run that was killed
             shutil.rmtree(left) if os.path.isdir(left) else os.remove(left)
-        with _open(target, self.output_format, self.models) as writer:
+        with _open(target, self.output_format, self.models, lost) as writer:
             yield writer
 
     def finish(self, path: str) -> None:

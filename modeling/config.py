@@ -124,6 +124,8 @@ def _check_value(source, name, value, expected):
     accepted = (int, float) if expected is float else expected
     if not isinstance(value, accepted) or isinstance(value, bool):
         raise InputError(f"{source}: {name!r} is {value!r}; expected {expected.__name__}")
+    if expected is float and not -1e30 < value < 1e30:
+        raise InputError(f"{source}: {name!r} is {value!r:.20}...; expected a number of usual size")
     if expected is int and value < 1:
         raise InputError(f"{source}: {name!r} is {value}; expected at least 1")
     if expected is int and value > LIMITS[name]:

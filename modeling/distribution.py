@@ -31,6 +31,9 @@ _LOST_WORKER = (
 )
 
 
+NVIDIA_DRIVER = "/proc/driver/nvidia/version"
+
+
 def start(strategy: str, num_gpus: int = 0, precision: str = "float32", tpu_name: str | None = None) -> None:
     """Sets up devices and precision. Comes before every other operation: several workers find each other here.
 
@@ -47,6 +50,7 @@ def start(strategy: str, num_gpus: int = 0, precision: str = "float32", tpu_name
     keras.config.set_dtype_policy(precision)
     tf.get_logger().setLevel("WARNING")  # not each all-reduce that is traced
     _choose_gpus(1 if strategy == "one_device" and not num_gpus else num_gpus, strategy)
+    log_devices()
     if strategy == "mirrored":
         gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
         made = tf.distribute.MirroredStrategy(gpus) if gpus else mirrored_cpus(tf.config.list_logical_devices("CPU"))
@@ -58,6 +62,19 @@ def start(strategy: str, num_gpus: int = 0, precision: str = "float32", tpu_name
         return
     tf.distribute.experimental_set_strategy(made)
     logging.info("%s: %d devices", strategy, made.num_replicas_in_sync)
+
+
+def log_devices() -> None:
+    """Says what TensorFlow computes on; warns where there is a GPU that it cannot use."""
+    gpus = tf.config.get_visible_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
+    logging.info("computing on %s", ", ".join(names) or f"{os.cpu_count()} CPU cores")
+    if not tf.config.list_physical_devices("GPU") and os.path.exists(NVIDIA_DRIVER):
+        logging.warning(
+            "%s is there, but TensorFlow finds no GPU; expected pip install -e '.[cuda]', a driver that fits, and a "
+            "CUDA_VISIBLE_DEVICES that names one",
+            NVIDIA_DRIVER,
+        )
 
 
 def _choose_gpus(number, strategy):

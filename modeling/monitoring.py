@@ -1,7 +1,9 @@
 """What a run shows while it goes on: speed, scalars for TensorBoard, profiles."""
 
+import collections
 import contextlib
 import logging
+import statistics
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
@@ -38,22 +40,26 @@ class Profiler:
             self.is_running = False
 
 
+RATES = 21  # of the last steps, of which the speed is the median
+
+
 class Meter:
-    """The speed over the last steps."""
+    """The speed of the last steps: a median, in which a step that is compiled or comes after an evaluation is lost."""
 
     def __init__(self, options: Any) -> None:
         self.options, self.last = options, time.perf_counter()
-        self.seconds: float | None = None
+        self.rates: collections.deque[float] = collections.deque(maxlen=RATES)
 
     def update(self, tokens: float) -> dict[str, float]:
         """Takes the tokens of a step, padding left out; returns scalars."""
         now = time.perf_counter()
         seconds, self.last = now - self.last, now
-        self.seconds = seconds if self.seconds is None else 0.9 * self.seconds + 0.1 * seconds
-        scalars = {"tokens_per_second": tokens / self.seconds}
+        self.rates.append(tokens / seconds)
+        rate = statistics.median(self.rates)
+        scalars = {"tokens_per_second": rate}
         options = self.options
         if options.peak_flops and options.flops_per_token:
-            flops = tokens * options.flops_per_token / self.seconds
+            flops = options.flops_per_token * rate
             devices = tf.distribute.get_strategy().num_replicas_in_sync
             scalars["model_flops_utilization"] = flops / (devices * options.peak_flops)
         return scalars

@@ -138,7 +138,7 @@ def enter_root(*paths):
 def read_result(experiment):
     """The `Result` of an experiment, also of one that was only begun, or None."""
     path = os.path.join(experiment.directory, RESULT_FILE)
-    return Result(**read_json(path, "the result of a run")) if os.path.exists(path) else None
+    return Result(**read_json(path, "the result of a run", lone_surrogates=True)) if os.path.exists(path) else None
 
 
 def check(experiment):

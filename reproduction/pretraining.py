@@ -9,6 +9,7 @@ The two scripts say what the arguments are; with `--slurm` first, `run_pretraini
 import glob
 import os
 import shutil
+import signal
 import sys
 
 from absl import flags
@@ -19,6 +20,8 @@ from reproduction import data_sets, experiments
 
 CONFIGS = "configs/pretraining"
 FIRST_STAGES = {"biobert_v1.0_pubmed_pmc": "biobert_v1.0_pubmed"}  # the models of two stages
+# Of srun, which ends the other workers when the first, which has written the checkpoint, is gone before them.
+SLURM_STOPS = (errors.RESUMABLE, 128 + signal.SIGTERM, 128 + signal.SIGKILL)
 USAGE = """
   pretrain.sh MODEL BERT_DIR SHARDS OUTPUT_DIR [--flag=value ...]
   pretrain.sh biobert_v1.0_pubmed_pmc BERT_DIR PUBMED_SHARDS PMC_SHARDS OUTPUT_DIR [--flag=value ...]"""
@@ -118,6 +121,7 @@ def train(model, bert_dir, shards, output_dir, given, on_slurm):
         *(["--distribution_strategy=multi_worker_mirrored"] if on_slurm else []),
         *(f"--input_file={shards}/*.tfrecord", f"--bert_config_file={bert_dir}/bert_config.json"),
         *(f"--init_checkpoint={bert_dir}", f"--output_dir={training}", *given),
+        stops=SLURM_STOPS if on_slurm else (errors.RESUMABLE,),
     )
     last = os.path.join(training, f"model.ckpt-{steps}")
     if not os.path.exists(f"{last}.index"):
@@ -141,8 +145,12 @@ def slurm_step():
     return ["srun", f"--cpus-per-task={os.environ.get('SLURM_CPUS_PER_TASK', 1)}", "--kill-on-bad-exit=1"]
 
 
-def run(*command):
+def run(*command, stops=()):
     """Runs a program; signals that tell this one to end reach it.
+
+    Args:
+      command: str each.
+      stops: exit statuses, besides 0, that are no failure: the program was told to end.
 
     Raises:
       InputError: it failed, or is not there.
@@ -154,7 +162,7 @@ def run(*command):
     status, stopped = experiments.wait_for(command)
     if stopped:
         raise StoppedError("stopped as told; the same command goes on")
-    if status:
+    if status and status not in stops:
         raise InputError(f"{' '.join(command[:2])} ended with status {status}, see above")
 
 

@@ -38,14 +38,14 @@ make() {
   child=$!
   if [[ $stopped ]]; then stop; fi # told between the two lines
   while wait "$child"; status=$?; kill -0 "$child" 2>/dev/null; do :; done
-  ((status == 0)) || failed+=("$1")
+  if ((status == 75)); then stopped=yes; elif ((status)); then failed+=("$1"); fi
 }
 
 make table3_5_datasets.sh "$2" "${output_dir[@]}"
 for script in table6_ner.sh table7_re.sh table8_qa.sh table9_samples.sh figure2c.sh; do
   make "$script" "$@"
 done
-if [[ $stopped ]]; then exit; fi
+if [[ $stopped ]]; then exit 75; fi # the same command goes on
 if ((${#failed[@]})); then
   printf 'error: not made, see above: %s\n' "${failed[*]}" >&2
   exit 1

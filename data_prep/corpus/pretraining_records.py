@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import logging
 import random
 
 from common.progress import progress
@@ -94,3 +95,13 @@ def _watched(lines, advance):
     for line in lines:
         advance(len(line[2]))
         yield line
+
+
+def warn_of_single_lines(documents, sentences):
+    """Logs a warning if each document is a sentence: then every next segment is of another document."""
+    if 1 < sentences == documents:
+        logging.warning(
+            "all %d documents are a single line, so that every next segment is random, and next sentence prediction "
+            "learns nothing; expected blank lines between documents only",
+            documents,
+        )

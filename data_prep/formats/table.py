@@ -81,7 +81,7 @@ FORMATS = {
             "pmc",
             pmc_articles.read,
             suffixes=(".nxml", *pmc_articles.ARCHIVE_SUFFIXES),
-            roots=("article", "articles", "pmc-articleset"),
+            roots=("article", "articles", "pmc-articleset", "OAI-PMH"),
         ),
         Format(
             *("pubtator", pubtator.read, pubtator.open_writer, ".pubtator"),

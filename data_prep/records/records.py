@@ -151,12 +151,19 @@ def training_batches(data, batch_size, seed, start=0, padding=None, share=None):
 
     Returns:
       A `tf.data.Dataset` of dicts from name to int32 or float32 [batch_size, length].
+
+    Raises:
+      InputError: fewer records than workers.
     """
     padding, share, features = padding or Padding(), share or Share(), data[0].features
     paths = tf.constant([file.path for file in data])
     is_counted = all(file.count is not None for file in data)
     counts = tf.constant([file.count if is_counted else 0 for file in data], tf.int64)
     share_size = sum(file.count for file in data) // share.num_workers if is_counted else None
+    if share_size == 0:
+        raise InputError(
+            f"{data[0].path}: fewer records than the {share.num_workers} workers; expected at least one for each"
+        )
 
     def epoch(number):
         order = tf.random.experimental.stateless_shuffle(tf.range(len(data)), seed=[seed, number])

@@ -174,6 +174,8 @@ def _read_questions(path):
             for paragraph in entry["paragraphs"]:
                 context = None
                 for question in paragraph["qas"]:
+                    if type(question["id"]) is int:  # COVID-QA has such; the original's predictions have texts
+                        question = {**question, "id": str(question["id"])}
                     last_id = question["id"]
                     _check_texts(path, question["id"], question["question"], paragraph["context"])
                     context = context or _cut_into_words(paragraph["context"])

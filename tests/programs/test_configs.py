@@ -184,14 +184,14 @@ def calls(monkeypatch):
     return found
 
 
-def write_checkpoint(command, step=9):
-    """Writes what run_pretraining.py and convert.py would; returns their status, and that they were not stopped."""
+def write_checkpoint(command, step=9, status=0):
+    """Writes what run_pretraining.py and convert.py would; returns their status, and that none told this one to end."""
     output_dir = next((flag for flag in command if flag.startswith("--output_dir=")), None)
     if output_dir:
         directory = pathlib.Path(output_dir.partition("=")[2])
         directory.mkdir(parents=True, exist_ok=True)
         (directory / f"model.ckpt-{step}.index").touch()
-    return 0, False
+    return status, False
 
 
 def test_the_second_stage_begins_with_the_model_of_the_first(bert_dir, shards, tmp_path, calls, capsys):
@@ -230,7 +230,7 @@ def test_the_second_stage_begins_with_the_model_of_the_first(bert_dir, shards, t
 
 def test_a_stopped_first_stage_does_not_begin_the_second(bert_dir, shards, tmp_path, calls):
     arguments = ["biobert_v1.0_pubmed_pmc", *map(str, (bert_dir, shards, shards, tmp_path / "runs"))]
-    calls.outcome = lambda command: (0, False)  # run_pretraining.py was told to end, and did
+    calls.outcome = lambda command: (75, False)  # run_pretraining.py was told to end, and did
     with pytest.raises(StoppedError, match="stopped before step 200000; the same command goes on"):
         pretraining.main(arguments)
     calls.outcome = lambda command: (0, True)
@@ -261,7 +261,10 @@ def slurm(monkeypatch):
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "32")
 
 
-def test_slurm_job_trains_on_all_nodes_and_goes_back_into_the_queue(repository, tmp_path, calls, slurm, capsys):
+# 143 and 137: srun ended the other workers when the first, which had written the checkpoint, was gone.
+@pytest.mark.parametrize("status", [75, 143, 137])
+def test_slurm_job_trains_on_all_nodes_and_goes_back_into_the_queue(repository, tmp_path, calls, slurm, capsys, status):
+    calls.outcome = lambda command: write_checkpoint(command, status=status) if command[0] == "srun" else (0, False)
     run_slurm_job(repository, tmp_path, "--eval_every=5000")
     step, requeue = calls.commands
     assert step[:3] == ["srun", "--cpus-per-task=32", "--kill-on-bad-exit=1"]
@@ -276,8 +279,16 @@ def test_slurm_job_without_progress_does_not_go_back_into_the_queue(repository, 
     training = tmp_path / "runs/training/biobert_v1.1_pubmed"
     training.mkdir(parents=True)
     (training / "model.ckpt-9.index").touch()
+    calls.outcome = lambda command: write_checkpoint(command, status=75)
     with pytest.raises(InputError, match="no checkpoint that was not there before"):
         run_slurm_job(repository, tmp_path)  # writes the one of step 9 again
+    assert len(calls.commands) == 1
+
+
+def test_failed_slurm_job_does_not_go_back_into_the_queue(repository, tmp_path, calls, slurm):
+    calls.outcome = lambda command: write_checkpoint(command, status=1)
+    with pytest.raises(InputError, match="srun --cpus-per-task=32 ended with status 1"):
+        run_slurm_job(repository, tmp_path)
     assert len(calls.commands) == 1
 
 

@@ -146,7 +146,7 @@ def test_a_directory_has_a_file_for_each_input_and_is_gone_on_with(run, tmp_path
 def test_a_stopped_run_leaves_whole_files_and_goes_on(models, run, tmp_path):
     source, output = tmp_path / "in", tmp_path / "out"
     source.mkdir()
-    for number in range(12):
+    for number in range(40):
         (source / f"{number:02}.txt").write_text("The gene BRCA1 causes breast cancer in mice. " * 200)
     arguments = [f"--input={source}", f"--output_dir={output}"]
     process = programs.start_process("predict.py", f"--ner_model={models}/ner", *arguments)
@@ -159,15 +159,15 @@ def test_a_stopped_run_leaves_whole_files_and_goes_on(models, run, tmp_path):
     files = sorted(path.name for path in output.iterdir())
     assert "done.jsonl" in files
     assert not [name for name in files if ".tmp" in name]
-    assert len(files) < 13
+    assert len(files) < 41
     (output / "done.jsonl").open("a").write('{"input": "3')  # killed while it wrote this
-    (output / "11.txt.jsonl.tmp123").write_text("killed while it wrote this, too")
+    (output / "39.txt.jsonl.tmp123").write_text("killed while it wrote this, too")
     with locked(output):
         check_error(run(*arguments), output, "another process works there")
     done = run(*arguments)
     assert done.returncode == 0, done.stderr
     assert not list(output.glob("*.tmp*"))
-    for number in range(12):
+    for number in range(40):
         (document,) = lines_of((output / f"{number:02}.txt.jsonl").read_text())
         assert len(document["text"]) == 9_000
 

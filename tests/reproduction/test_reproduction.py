@@ -119,7 +119,7 @@ def table6(repository, workplace):
     while not list(run.glob("events*")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
-    stopped = finish(process)
+    stopped = finish(process, 75)
     steps = sorted(path.name for path in run.glob("model.ckpt-*.index"))
     whole = finish(start(repository, workplace, "table6_ner.sh", *LONG), status=1)
     rows = table_rows(workplace / "my output/table6.md")
@@ -306,7 +306,7 @@ def test_all_tables_stop_as_a_whole(all_tables, tmp_path, to_all):
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=30) == 75
     lines = calls.read_text().splitlines()
     assert [line.split("|")[0] for line in lines] == [*SCRIPTS[:2], "told"]
 
