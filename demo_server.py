@@ -8,8 +8,10 @@ Then open http://127.0.0.1:8080, or:
     curl -H 'Content-Type: application/json' -d '{"text": "BRCA1 in breast cancer"}' http://127.0.0.1:8080/api/annotate
 
 The API is described at /api/schema. The server is for this machine alone unless `--host` says otherwise; it knows no
-passwords and no encryption, which a proxy before it has to add. One request at a time has the models. Requests that
-wait or work for more than `--max_seconds` end with an error. Ctrl-C ends the server. Needs Flask and waitress:
+passwords and no encryption, which a proxy before it has to add. Requests wait for the models, which work on short texts
+together; those that wait or work for more than `--max_seconds` end with an error. A connection on which nothing comes,
+or slowly, is closed after 30 seconds, and before that if its address has more than `--max_connections`. Behind a proxy
+all users have one address, and the flag is for all of them together. Ctrl-C ends the server. Needs Flask and waitress:
 pip install -e '.[serving]'.
 """
 
@@ -34,17 +36,13 @@ from inference import question_answering
 from inference.annotator import load_annotator, name_models, quiet_loading
 
 try:
-    import waitress
-
     from inference.web import application, view
     from inference.web.models import BATCH_SIZE, MAX_WAITING, Limits
+    from inference.web.server import Server
 except ModuleNotFoundError as error:
     sys.exit(f"error: {error.name} is not installed; expected pip install -e '.[serving]'")
 
 FLAGS = flags.FLAGS
-
-MAX_HEADER_BYTES = 16_384
-MAX_IDLE_SECONDS = 30  # of a connection
 
 
 def define_flags():
@@ -52,7 +50,8 @@ def define_flags():
     flags.DEFINE_string("qa_model", None, "Directory of a model of run_qa.py.")
     flags.DEFINE_string("host", "127.0.0.1", "Address to listen at; 0.0.0.0: all, so that others reach the server.")
     flags.DEFINE_integer("port", 8080, "Port to listen at; 0: any that is free.", lower_bound=0, upper_bound=65_535)
-    flags.DEFINE_integer("max_characters", 50_000, "Longest text.", lower_bound=1)
+    flags.DEFINE_integer("max_characters", 50_000, "Longest text, and texts of a request together.", lower_bound=1)
+    flags.DEFINE_integer("max_connections", 250, "Open connections from one address.", lower_bound=1)
     flags.DEFINE_float("max_seconds", 30.0, "Time for a request, waiting included.", lower_bound=0.1)
     flags.DEFINE_enum("sentence_splitter", "nupunkt", sentences.SPLITTERS, "Library that finds the sentences.")
 
@@ -62,7 +61,7 @@ def main(_):
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: waitress ends in order
     with contextlib.suppress(KeyboardInterrupt), bind(FLAGS.host, FLAGS.port) as listener:
         # The address comes first: the models take a while.
-        serve(make_app(FLAGS, listener), listener)
+        serve(make_app(FLAGS, listener), listener, FLAGS.max_connections)
     logging.info("stopped")
 
 
@@ -121,17 +120,15 @@ def name_hosts(address):
     return {f"{name}:{port}" for name in names} | (names if port == 80 else set())
 
 
-def serve(app, listener):
+def serve(app, listener, max_connections):
     """Answers requests until the program is told to end."""
-    server = waitress.create_server(
+    server = Server(
         app,
-        sockets=[listener],
+        listener,
         threads=MAX_WAITING + 2,  # 2: for what needs no model
-        ident=None,
-        channel_timeout=MAX_IDLE_SECONDS,
-        max_request_header_size=MAX_HEADER_BYTES,
         # What is somewhat too long is refused by the application, with a page or JSON; much more is not even read.
-        max_request_body_size=4 * app.config["MAX_CONTENT_LENGTH"],
+        max_body_bytes=4 * app.config["MAX_CONTENT_LENGTH"],
+        max_connections=max_connections,
     )
     host, port = listener.getsockname()[:2]
     logging.info("listening at http://%s:%d", f"[{host}]" if ":" in host else host, port)

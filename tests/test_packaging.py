@@ -122,7 +122,7 @@ for name in [*{scripts}, "data_prep.build_corpus", "demo_server", "reproduction.
     result = python("-c", code, cwd=repository)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == [
-        "error: waitress is not installed; expected pip install -e '.[serving]'",
+        "error: flask is not installed; expected pip install -e '.[serving]'",
         "error: reports need Jinja2; expected pip install -e '.[reports]'",
         "error: figures need matplotlib; expected pip install -e '.[reports]'",
     ]

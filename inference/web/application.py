@@ -3,6 +3,7 @@
     GET  /             the page; POST: its form
     POST /api/annotate {"text": ...} -> what predict.py writes for a document
     POST /api/answer   {"text": ..., "question": ...} -> what predict.py writes for a question
+                       {"texts": [...]} in the place of {"text": ...} -> a list of the same
     GET  /api/models   what is loaded, and the limits
     GET  /api/schema   the API in OpenAPI 3.1
 
@@ -14,7 +15,7 @@ import json
 import logging
 import time
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import flask
@@ -101,25 +102,25 @@ def show_style() -> Response:
 
 @pages.post("/api/annotate")
 def annotate() -> Response:
-    (text,) = read_json("text")
-    document = make_document(text)
+    values = read_json("text")
+    documents = make_documents(values)
     if not models().annotator:
         abort(404, "no model that finds entities; expected the server started with --ner_model")
-    with models().turn() as advance:
-        document = models().annotate(document, advance)
-    return flask.Response(json.dumps(jsonl.to_dict(document), ensure_ascii=False) + "\n", mimetype=JSON)
+    with models().place() as end:
+        found = models().annotate(documents, end)
+    return show_json(values, [json.dumps(jsonl.to_dict(document), ensure_ascii=False) for document in found])
 
 
 @pages.post("/api/answer")
 def answer() -> Response:
-    text, question = read_json("text", "question")
-    document = make_document(text)
+    values = read_json("text", "question")
+    documents, question = make_documents(values), values["question"]
     check_question(question)
     if not models().reader:
         abort(404, "no model that answers questions; expected the server started with --qa_model")
-    with models().turn() as advance:
-        found = models().answer(question, document, advance)
-    return flask.Response(question_answering.json_line(question, found) + "\n", mimetype=JSON)
+    with models().place() as end:
+        found = models().answer(question, documents, end)
+    return show_json(values, [question_answering.json_line(question, answers) for answers in found])
 
 
 @pages.get("/api/models")
@@ -138,11 +139,11 @@ def run_models(text: str, question: str) -> view.Result:
     if question or not models().annotator:
         check_question(question)
     start = time.monotonic()
-    with models().turn() as advance:
+    with models().place() as end:
         if question and models().reader:
-            answers = models().answer(question, document, advance)
+            (answers,) = models().answer(question, [document], end)
         if models().annotator:
-            document = models().annotate(document, advance)
+            (document,) = models().annotate([document], end)
     return view.Result(document, models().annotator is not None, answers, time.monotonic() - start)
 
 
@@ -162,17 +163,17 @@ def check_sender() -> None:
         abort(403, "sent by a page from elsewhere; expected one of this server")
 
 
-def read_json(*names: str) -> list[Any]:
-    """The values of a JSON object that has these names and no others."""
+def read_json(*names: str) -> dict[str, Any]:
+    """A JSON object that has these names and no others, but that `texts` may stand in the place of `text`."""
     if flask.request.mimetype != JSON:
         abort(415, f"expected the content type {JSON}")
     try:
         values = json.loads(flask.request.get_data())
     except (ValueError, RecursionError):
         abort(400, f"no JSON; expected an object with {', '.join(names)}")
-    if not isinstance(values, dict) or set(values) != set(names):
-        abort(400, f"expected an object with {', '.join(names)} and nothing else")
-    return [values[name] for name in names]
+    if not isinstance(values, dict) or set(values) not in ({*names}, {"texts", *names} - {"text"}):
+        abort(400, f"expected an object with {', '.join(names)} and nothing else, or texts in the place of text")
+    return values
 
 
 def check_string(name: str, value: object, longest: int) -> None:
@@ -192,17 +193,36 @@ def check_question(question: Any) -> None:
         abort(400, "question: empty; expected text")
 
 
-def make_document(text: Any) -> Document:
+def make_documents(values: Mapping[str, Any]) -> list[Document]:
+    """The `Document` of `text`, or of each of `texts`, which together are no longer than one may be."""
+    if "text" in values:
+        return [make_document(values["text"])]
+    texts, longest = values["texts"], models().limits.max_characters
+    if not isinstance(texts, list) or not texts:
+        abort(400, "texts: expected a list with a text at least")
+    documents = [make_document(text, f"texts[{i}]", f"text:{i + 1}") for i, text in enumerate(texts)]
+    if flask.g.characters > longest:
+        abort(413, f"texts: {flask.g.characters:,} characters; expected at most {longest:,}")
+    return documents
+
+
+def make_document(text: Any, name: str = "text", document_id: str = "text") -> Document:
     """The `Document` of a text that the limits allow."""
-    check_string("text", text, models().limits.max_characters)
-    flask.g.characters = len(text)
+    check_string(name, text, models().limits.max_characters)
+    flask.g.characters = flask.g.get("characters", 0) + len(text)
     paragraphs = tuple(find_paragraphs(text))
     if not paragraphs:
-        abort(400, "text: nothing but white space; expected text")
-    return Document("text", text, paragraphs, "request")
+        abort(400, f"{name}: nothing but white space; expected text")
+    return Document(document_id, text, paragraphs, "request")
 
 
 # What goes out
+
+
+def show_json(values: Mapping[str, Any], found: Sequence[str]) -> Response:
+    """The response to a request with these values: what was found in each text, in JSON already."""
+    text = f"[{', '.join(found)}]" if "texts" in values else found[0]
+    return flask.Response(f"{text}\n", mimetype=JSON)
 
 
 def show_error(error: Exception) -> Response:

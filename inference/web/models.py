@@ -1,11 +1,13 @@
-"""The models behind a web application: one request at a time has them, for a limited time."""
+"""The models behind a web application, and what a request may ask of them."""
 
 import contextlib
 import dataclasses
+import itertools
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from werkzeug.exceptions import abort
@@ -15,11 +17,12 @@ from data_prep.formats.document import Document
 from data_prep.formats.text import find_paragraphs
 from inference import question_answering
 from inference.annotator import Annotator
+from inference.web.scheduler import Advance, Job, Scheduler
 
 BATCH_SIZE = 16  # sequences; small, since the time is looked at after each batch
 ANSWERS = 5  # to a question, as predict.py has by default
 MAX_QUESTION = 1_000  # characters
-MAX_WAITING = 6  # requests, the one that has the models counted
+MAX_WAITING = 200  # requests, those that are worked on counted; each has a thread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,54 +53,82 @@ class Models:
         self.annotator: Annotator | Any = annotator
         self.reader: question_answering.Reader | Any = reader
         self.limits = limits
-        self._places, self._lock = threading.BoundedSemaphore(MAX_WAITING), threading.Lock()
+        self._places = threading.BoundedSemaphore(MAX_WAITING)
+        self._scheduler = Scheduler(self._work, limits.max_seconds)
 
     @contextlib.contextmanager
-    def turn(self) -> Iterator[Callable[[int], None]]:
-        """Waits for the models, which the block then has to itself, and gives the `advance` for what they do.
+    def place(self) -> Iterator[float]:
+        """Holds a place among the requests that wait, and gives the `end` for what the block wants of the models.
 
         Raises:
-          werkzeug.exceptions.ServiceUnavailable: it is not this request's turn in time, or too many wait.
-          werkzeug.exceptions.GatewayTimeout: by `advance`, once the time is over.
+          werkzeug.exceptions.ServiceUnavailable: too many wait.
         """
-        seconds = self.limits.max_seconds
-        end = time.monotonic() + seconds
-
-        def advance(_):
-            if time.monotonic() > end:
-                abort(504, f"the models took more than {seconds:g} seconds; expected a shorter text")
-
         if not self._places.acquire(blocking=False):
             abort(503, f"{MAX_WAITING} requests before this one; expected it to be sent again later")
-        with contextlib.ExitStack() as stack:
-            stack.callback(self._places.release)
-            if not self._lock.acquire(timeout=seconds):
-                abort(503, f"other requests had the models for {seconds:g} seconds; expected it to be sent again later")
-            stack.callback(self._lock.release)
-            yield advance
-
-    def annotate(self, document: Document, advance: Callable[[int], object]) -> Document:
-        """The document with its entities and relations."""
-        return next(self.annotator.annotate([document], advance))
-
-    def answer(
-        self, question: str, document: Document, advance: Callable[[int], object]
-    ) -> list[question_answering.Answer]:
-        """The answers, best first; a question without text that the model could read is a bad request."""
         try:
-            found = question_answering.answer(question, [document], self.reader, BATCH_SIZE, advance)
-            return question_answering.best_of(found, self.reader, ANSWERS)
+            yield time.monotonic() + self.limits.max_seconds
+        finally:
+            self._places.release()
+
+    def annotate(self, documents: Sequence[Document], end: float) -> list[Document]:
+        """The documents with their entities and relations.
+
+        Args:
+          documents: sequence of `Document`.
+          end: by when, of `place`.
+
+        Raises:
+          werkzeug.exceptions.ServiceUnavailable: the models are not to be had in time.
+          werkzeug.exceptions.GatewayTimeout: they do not get done in time.
+        """
+        return self._run(Job(documents, None, end))
+
+    def answer(self, question: str, documents: Sequence[Document], end: float) -> list[list[question_answering.Answer]]:
+        """From each document the answers, best first.
+
+        Args:
+          question: text; without any that the model could read, it is a bad request.
+          documents, end: as for `annotate`.
+
+        Raises:
+          werkzeug.exceptions.BadRequest: see `question`.
+          werkzeug.exceptions.HTTPException: as `annotate`.
+        """
+        try:
+            return self._run(Job(documents, question, end))
         except InputError:
             abort(400, "question: nothing that the model can read; expected text")
 
+    def _run(self, job: Job) -> Any:
+        self._scheduler.submit(job)
+        try:
+            return job.result.result(job.end - time.monotonic())
+        except TimeoutError:
+            seconds = f"{self.limits.max_seconds:g} seconds"
+            if job.is_begun:
+                abort(504, f"the models took more than {seconds}, waiting included; expected a shorter text")
+            abort(503, f"other requests had the models for {seconds}; expected it to be sent again later")
+
+    def _work(self, jobs: Sequence[Job], advance: Advance) -> list[Any]:
+        """What the models find for each of some jobs, of which one with a question is the only one."""
+        question = jobs[0].question
+        if question is not None:
+            return [[self._answer(question, document, advance) for document in jobs[0].documents]]
+        found = self.annotator.annotate([document for job in jobs for document in job.documents], advance)
+        return [list(itertools.islice(found, len(job.documents))) for job in jobs]
+
+    def _answer(self, question: str, document: Document, advance: Advance) -> list[question_answering.Answer]:
+        found = question_answering.answer(question, [document], self.reader, BATCH_SIZE, advance)
+        return question_answering.best_of(found, self.reader, ANSWERS)
+
     def warm_up(self, text: str, question: str) -> None:
         """Runs the models once: TensorFlow traces them then, which would take the first request some seconds."""
-        document = Document("text", text, tuple(find_paragraphs(text)), "request")
+        documents = [Document("text", text, tuple(find_paragraphs(text)), "request")]
         start = time.monotonic()
         if self.annotator:
-            self.annotate(document, lambda count: None)
+            self._work([Job(documents, None, math.inf)], lambda count: None)
         if self.reader:
-            self.answer(question, document, lambda count: None)
+            self._work([Job(documents, question, math.inf)], lambda count: None)
         logging.info("first run of the models: %.1f s", time.monotonic() - start)
 
     def describe(self) -> dict[str, Any]:

@@ -21,16 +21,17 @@ def make_schema(max_characters: int, max_question: int) -> dict[str, Any]:
     """
     text = {"type": "string", "minLength": 1, "maxLength": max_characters, "pattern": r"\S"}
     question = {"type": "string", "minLength": 1, "maxLength": max_question, "pattern": r"\S"}
+    texts = _array(text) | {"minItems": 1, "description": f"At most {max_characters:,} characters together"}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Entities, relations and answers in biomedical text",
-            "version": "1.0.0",
+            "version": "1.1.0",
             "description": "Offsets count characters (Unicode code points), the end exclusive.",
         },
         "paths": {
-            "/api/annotate": _post("annotate", "Entities and relations of a text", "Document", text=text),
-            "/api/answer": _post("answer", "Answers to a question", "Answers", text=text, question=question),
+            "/api/annotate": _post("annotate", "Entities and relations of a text", "Document", text, texts),
+            "/api/answer": _post("answer", "Answers to a question", "Answers", text, texts, question=question),
             "/api/models": _get("describeModels", "What is loaded, and the limits", _reference("Models")),
             "/api/schema": _get("showSchema", "This description", {"type": "object"}),
         },
@@ -42,9 +43,12 @@ def _get(operation, summary, schema):
     return {"get": {"operationId": operation, "summary": summary, "responses": {"200": _response(summary, schema)}}}
 
 
-def _post(operation, summary, name, **properties):
-    body = {"required": True, "content": {"application/json": {"schema": _object(properties)}}}
-    responses = {"200": _response(summary, _reference(name))}
+def _post(operation, summary, name, text, texts, **properties):
+    """Of a text, or of each of several, with a list of the same for an answer."""
+    one, several = _object({"text": text} | properties), _object({"texts": texts} | properties)
+    body = {"required": True, "content": {"application/json": {"schema": {"oneOf": [one, several]}}}}
+    found = {"oneOf": [_reference(name), _array(_reference(name)) | {"description": "Of texts, in their order"}]}
+    responses = {"200": _response(summary, found)}
     responses |= {code: _response(description, _reference("Error")) for code, description in ERRORS.items()}
     return {"post": {"operationId": operation, "summary": summary, "requestBody": body, "responses": responses}}
 

@@ -1,6 +1,7 @@
 """The page and the JSON API of demo_server.py: what they answer and show."""
 
 import dataclasses
+import json
 import types
 
 import lxml.html
@@ -126,6 +127,18 @@ def test_answers_are_those_of_predict(client):
     }
 
 
+def test_of_several_texts_each_is_answered_as_one_alone(client):
+    texts = [f"{TEXT} BRCA1.", "of", "BRCA1 in lung"]
+    for path, values in [("/api/annotate", {}), ("/api/answer", {"question": "what?"})]:
+        found = client.post(path, json={"texts": texts} | values)
+        assert found.status_code == 200
+        assert found.text.endswith("]\n")
+        alone = [client.post(path, json={"text": text} | values).text for text in texts]
+        for number in range(3):  # what differs is only what they are called by
+            alone[number] = json.loads(alone[number].replace('"text",', f'"text:{number + 1}",'))
+        assert found.json == alone
+
+
 def test_what_is_loaded_is_told_without_its_place(client, make_client):
     assert client.get("/api/models").json == {
         "entities": [{"name": "Disease", "labels": LABELS}],
@@ -147,7 +160,9 @@ def test_the_schema_is_openapi_and_describes_what_comes(client):
         ("post", "/api/annotate", {"text": TEXT}),
         ("post", "/api/annotate", {"text": " "}),
         ("post", "/api/annotate", {"text": TEXT * 10_000}),
+        ("post", "/api/annotate", {"texts": [TEXT, "of"]}),
         ("post", "/api/answer", both),
+        ("post", "/api/answer", {"texts": [TEXT, "of"], "question": "what?"}),
         ("get", "/api/models", None),
     ]:
         response = client.open(path, method=method, json=values)
@@ -155,8 +170,13 @@ def test_the_schema_is_openapi_and_describes_what_comes(client):
         expected = described["content"]["application/json"]["schema"] | {"components": schema["components"]}
         jsonschema.validate(response.json, expected, jsonschema.Draft202012Validator)
     body = schema["paths"]["/api/answer"]["post"]["requestBody"]["content"]["application/json"]["schema"]
-    jsonschema.validate(both, body)
-    for wrong in ({"text": "a"}, both | {"more": 1}, both | {"text": 1}, both | {"question": " "}):
+    several = {"texts": ["a", "b"], "question": "what?"}
+    for right in (both, several):
+        jsonschema.validate(right, body)
+    for wrong in (
+        *({"text": "a"}, both | {"more": 1}, both | {"text": 1}, both | {"question": " "}),
+        *(both | several, several | {"texts": []}, several | {"texts": ["a", " "]}),
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, body)
 
