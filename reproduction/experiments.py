@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-from common.errors import InputError, StoppedError
+from common.errors import RESUMABLE, InputError, StoppedError
 from common.files import atomic_write, make_directory
 from common.inputs import read_json
 from reproduction import scores
@@ -207,7 +207,7 @@ def run_command(command, experiment):
 
     Raises:
       InputError: the command failed, or another process works in the directory.
-      StoppedError: this program was told to end.
+      StoppedError: this program was told to end, or the command was.
     """
     path = os.path.join(experiment.directory, LOG_FILE)
     with open(path, "a", encoding="utf-8") as log:
@@ -219,7 +219,7 @@ def run_command(command, experiment):
                 f"{experiment}: another process works in {experiment.directory}; expected that it is left to finish"
             ) from None
         status, stopped = wait_for([sys.executable, *command], log)
-    if stopped:
+    if stopped or status == RESUMABLE:
         raise StoppedError(f"{experiment}: stopped as told; the same command goes on from there")
     if status:
         raise InputError(f"{experiment}: {command[0]} ended with status {status}, see above and {path}")

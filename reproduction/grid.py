@@ -147,8 +147,6 @@ def train(run):
         experiments.run_command(run.command, run)
     except errors.InputError as error:
         return str(error)
-    if not is_done(run):
-        raise errors.StoppedError(f"{run}: stopped before its end; the same command goes on from there")
     return None
 
 

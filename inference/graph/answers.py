@@ -67,8 +67,14 @@ class QuestionAnswerer:
           A dict, best answer first: `texts` string, `probabilities` float32, `starts` and `ends` int32 in characters of
           the context, all [B, A] with -1 or "" behind the last answer, and `count` int32 [B]: 0 where question or
           context has no text. Yes, no and "" for no answer stand in no place, -1.
+
+        Raises:
+          tf.errors.InvalidArgumentError: another number of questions than of contexts.
         """
         count = tf.size(question)
+        message = "as many questions as contexts are expected: one question and its context a row"
+        with tf.control_dependencies([tf.debugging.assert_equal(count, tf.size(context), message)]):
+            question, context = tf.identity(question), tf.identity(context)
         asked = self._tokenizer.tokenize(question).ids[:, : self._max_query_length]
         words = self._tokenizer.basic_tokenizer.split(context)
         pieces = self._tokenizer.cut(words, count)

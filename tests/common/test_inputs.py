@@ -48,6 +48,7 @@ def test_pairs_of_surrogates_are_characters(tmp_path):
     ("change", "message"),
     [
         ({"rate": 1.5}, "f: rate is 1.5; expected a number from 0 to 1"),
+        ({"rate": -0.1}, "f: rate is -0.1; expected a number from 0 to 1"),
         ({"rate": True}, "f: rate is true; expected a number from 0 to 1"),
         ({"rate": float("nan")}, "f: rate is NaN; expected a number from 0 to 1"),
         ({"length": 2}, "f: length is 2; expected a whole number from 3"),
@@ -63,6 +64,16 @@ def test_settings_of_another_shape_are_named(change, message):
     with pytest.raises(InputError) as error:
         check_keys(GOOD | change, KEYS, "f")
     assert str(error.value) == message
+
+
+def test_bounds_of_numbers():
+    for rate in (0, 0.0, 1, 1.0):  # which are good themselves
+        check_keys(GOOD | {"rate": rate}, KEYS, "f")
+    for scale in (-1e299, 0.5, 10**299):
+        check_keys({"scale": scale}, {"scale": Key(float)}, "f")
+    for scale in (float("inf"), float("-inf"), float("nan"), 1e301, -(10**301), 10**400):  # 10**400 is no float
+        with pytest.raises(InputError, match="^f: scale is .{1,70}; expected a number$"):
+            check_keys({"scale": scale}, {"scale": Key(float)}, "f")
 
 
 def test_settings_that_are_missing_are_named():

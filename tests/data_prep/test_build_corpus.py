@@ -379,6 +379,18 @@ def test_a_number_of_shards_of_a_handy_size():
     assert 2500 <= choose_num_shards(30e9, 5) <= 3500
 
 
+@pytest.mark.parametrize(("text", "is_warned_of"), [("One.\n\nTwo.\n", True), ("One.\n\nTwo.\nThree.\n", False)])
+def test_documents_of_a_single_line_are_warned_of(corpus, run_script, tmp_path, text, is_warned_of):
+    (tmp_path / "t.txt").write_text(text)
+    result = run_script(
+        *("-m", "data_prep.build_corpus", f"--text_files={tmp_path}/t.txt", "--text_format=sentences"),
+        *(f"--vocab_file={corpus[1].vocab_file}", "--do_lower_case=false", "--split_long_lines=false"),
+        *(f"--output_dir={tmp_path}/out", "--num_processes=1"),
+    )
+    assert result.returncode == 0, result.stderr
+    assert ("all 2 documents are a single line" in result.stderr) == is_warned_of
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

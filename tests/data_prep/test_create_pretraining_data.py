@@ -301,6 +301,15 @@ def test_program(run_process, text_files, vocab_file, tmp_path):
     assert "--split_long_lines" in done.stderr
 
 
+@pytest.mark.parametrize(("text", "is_warned_of"), [("a b\n\nc\n\nd e\n", True), ("a b\n\nc\n\nd\ne\n", False)])
+def test_documents_of_a_single_line_are_warned_of(run_script, vocab_file, tmp_path, text, is_warned_of):
+    (tmp_path / "text").write_text(text)
+    flags = [f"--input_file={tmp_path}/text", f"--vocab_file={vocab_file}", f"--output_file={tmp_path}/out"]
+    done = run_script("-m", "data_prep.create_pretraining_data", *flags)
+    assert done.returncode == 0, done.stderr
+    assert ("all 3 documents are a single line" in done.stderr) == is_warned_of
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [

@@ -203,6 +203,32 @@ def test_a_batch_that_does_not_divide(tmp_path):
         run(tmp_path, mirrored(8), batch_size=30, accumulation_steps=2)
 
 
+@pytest.mark.parametrize(
+    ("gpus", "has_driver", "shown"),
+    [
+        (["GPU:0", "GPU:1"], True, "computing on NVIDIA H200, GPU:1"),  # one that does not say what it is
+        ([], False, "computing on 7 CPU cores"),
+        ([], True, "computing on 7 CPU cores"),
+    ],
+)
+def test_a_line_of_log_names_the_devices(monkeypatch, caplog, tmp_path, gpus, has_driver, shown):
+    caplog.set_level("INFO")
+    details = {"GPU:0": {"device_name": "NVIDIA H200"}, "GPU:1": {}}
+    for name in ("get_visible_devices", "list_physical_devices"):
+        monkeypatch.setattr(tf.config, name, lambda kind: [tf.config.PhysicalDevice(gpu, kind) for gpu in gpus])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details[gpu.name])
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    monkeypatch.setattr(distribution, "NVIDIA_DRIVER", str(tmp_path / "version"))
+    if has_driver:
+        (tmp_path / "version").touch()
+    distribution.log_devices()
+    line, *warnings = caplog.messages
+    assert line == shown
+    assert len(warnings) == (has_driver and not gpus)
+    for warning in warnings:
+        assert warning.startswith(f"{tmp_path}/version is there, but TensorFlow finds no GPU; expected pip install")
+
+
 def test_a_termination_signal_writes_a_checkpoint(tmp_path):
     def loss_fn(model, features, dropout_seed, totals):
         def terminate(step):

@@ -2,14 +2,16 @@
 
 import contextlib
 import functools
+import itertools
 import signal
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from common.errors import InputError, StoppedError
-from modeling import checkpoint
+from modeling import checkpoint, monitoring
 from modeling.config import BertConfig
 from modeling.heads import TokenClassifier
 from modeling.losses import count_examples, token_loss
@@ -180,6 +182,18 @@ def test_a_run_that_fails_in_an_evaluation_evaluates_again(tmp_path):
         with expected:
             train(new_model(), loss_fn, count_examples, batches, options(tmp_path, evaluate_at={4, 8, 10}), evaluate)
     assert found == [4, 8, 10, 8, 10]  # from the checkpoint of step 5
+
+
+def test_a_slow_step_does_not_change_the_speed_shown(monkeypatch):
+    """100 tokens a step of a second; one is compiled in 60 seconds, one waits 500 for an evaluation."""
+    seconds = [60, 1, 1, 1, 500, 1, 1] + [2] * 40  # and then for good half as fast
+    clock = itertools.accumulate([0, *seconds])
+    monkeypatch.setattr(monitoring, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
+    meter = monitoring.Meter(types.SimpleNamespace(peak_flops=1000, flops_per_token=3))
+    shown = [meter.update(100) for _ in seconds]
+    assert [scalars["tokens_per_second"] for scalars in shown[2:7]] == [100] * 5
+    assert shown[6]["model_flops_utilization"] == pytest.approx(0.3)  # 3 x 100 of 1,000
+    assert shown[-1]["tokens_per_second"] == 50
 
 
 def test_tensorboard_scalars_are_written(finished):

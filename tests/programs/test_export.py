@@ -192,6 +192,13 @@ def test_a_wrong_request_is_answered(post):
         post("factoid", {"instances": ["no question"]})
 
 
+def test_another_number_of_questions_than_of_contexts_is_refused(directories):
+    signature = saved_model.make_signature(directories["factoid"], "", BATCH_SIZE)
+    for questions, contexts in ((["which", "what"], ["a b"]), (["which"], ["a b", "a b"]), ([], ["a b"])):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="as many questions as contexts are expected"):
+            signature(tf.constant(questions, tf.string), tf.constant(contexts))
+
+
 def test_script(directories, tmp_path, run_script):
     output = tmp_path / "new" / "1"
     done = run_script("export.py", f"--model_dir={directories['ner'].path}", f"--output_dir={output}")

@@ -102,6 +102,29 @@ def test_relations_between_the_entities_of_the_input(run, tmp_path):
     assert relation[1] in ("relation_0", "relation_1")  # a number there would be an offset
 
 
+@pytest.mark.parametrize(("kind", "found"), [("Chemical", "Chemical 2, Gene 1"), ("Gene", "Gene 3"), ("Disease", None)])
+def test_input_without_a_pair_that_the_model_relates_is_warned_of(run, tmp_path, kind, found):
+    rows = [("7", 0, 5, "BRCA1", "Gene"), ("7", 10, 16, "cancer", kind), ("7", 21, 28, "aspirin", kind)]
+    entities = "".join("\t".join(map(str, row)) + "\n" for row in rows)
+    (tmp_path / "a.pubtator").write_text(f"7|t|BRCA1 and cancer and aspirin.\n7|a|\n{entities}\n")
+    result = run(f"--input={tmp_path}/a.pubtator", model="re")
+    assert result.returncode == 0, result.stderr
+    expected = "no document had a pair of entities of types that the model of relations knows (DISEASE and GENE)"
+    assert (f"{expected}; found: {found}\n" if found else expected) in result.stderr or not found
+    assert (expected in result.stderr) == bool(found)
+
+
+@pytest.mark.parametrize("flag", ["output_dir", "output_file"])
+def test_what_the_output_has_no_place_for_is_counted_once(run, tmp_path, flag):
+    for name in "ab":
+        text = f"{name}|t|BRCA1 causes cancer.\n{name}|a|\n{name}\t0\t5\tBRCA1\tGene\t672\n\n"
+        (tmp_path / f"{name}.pubtator").write_text(text)
+    result = run(f"--input={tmp_path}/*.pubtator", "--output_format=html", f"--{flag}={tmp_path}/out", model="re")
+    assert result.returncode == 0, result.stderr
+    assert result.stderr.count("has no place for") == 1
+    assert "html has no place for what was given: 2 identifiers are left out" in result.stderr
+
+
 def test_answers_have_their_place(run, tmp_path):
     (tmp_path / "a.txt").write_text(TEXT, newline="")
     (tmp_path / "b.txt").write_text("Nothing here. " * 50)

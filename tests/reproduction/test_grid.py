@@ -135,10 +135,15 @@ def test_what_is_done_is_skipped(paths, trained, capsys):
     assert len(trained) == 7
 
 
-def test_a_run_that_ends_before_its_end_stops_the_grid(paths, monkeypatch):
+def test_a_run_that_alone_is_told_to_stop_stops_the_grid(paths, monkeypatch):
     commands = []
-    monkeypatch.setattr(experiments, "run_command", lambda command, run: commands.append(command))
-    with pytest.raises(StoppedError, match="learning rate 5e-05, batch size 10: stopped before its end; the same"):
+
+    def wait_for(command, log):
+        commands.append(command)
+        return 75, False
+
+    monkeypatch.setattr(experiments, "wait_for", wait_for)
+    with pytest.raises(StoppedError, match="learning rate 5e-05, batch size 10: stopped as told; the same command"):
         grid.main(paths)
     assert len(commands) == 1
 

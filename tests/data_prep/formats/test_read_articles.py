@@ -129,6 +129,19 @@ def test_articles_of_a_file(read):
     ]
 
 
+def test_an_article_in_the_envelope_of_pmc_s_oai_service(tmp_path):
+    body = ARTICLE.format(PMC_ID)
+    (tmp_path / "a.xml").write_text(
+        '<?xml version="1.0"?><OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><responseDate>2026-01-01T00:00:00Z'
+        '</responseDate><request verb="GetRecord">https://pmc.ncbi.nlm.nih.gov/api/oai/v1/mh/</request><GetRecord>'
+        "<record><header><identifier>oai:pubmedcentral.nih.gov:1234</identifier></header><metadata>"
+        f"{body.replace('<article>', '<article xmlns="https://jats.nlm.nih.gov/ns/archiving/1.3/">')}"
+        "</metadata></record></GetRecord></OAI-PMH>"
+    )
+    (document,) = table.read_documents(str(tmp_path / "a.xml"), "auto", pytest.fail)
+    assert (document.id, document.text) == ("PMC1234", "A title\nThe body.")
+
+
 def test_a_bad_article_of_an_archive_is_left_out(read):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:

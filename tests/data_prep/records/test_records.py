@@ -94,6 +94,14 @@ def test_more_workers_than_files(files):
     assert len(set(itertools.chain(*found))) == 32
 
 
+def test_fewer_records_than_workers(files):
+    few = [RecordFile(files[0], SEQUENCE, 1), RecordFile(files[1], SEQUENCE, 2)]
+    with pytest.raises(InputError) as error:
+        records.training_batches(few, 1, 1, share=records.Share(0, 4))
+    assert str(error.value) == f"{files[0]}: fewer records than the 4 workers; expected at least one for each"
+    records.training_batches(few, 1, 1, share=records.Share(0, 3))
+
+
 def test_records_are_counted(files, tmp_path):
     assert [records.count_records(path) for path in files] == [34, 33, 33]
     cut = tmp_path / "cut.tfrecord"

@@ -90,6 +90,22 @@ def test_another_layout_is_an_error(tmp_path, text, message):
         questions.read_examples(path)
 
 
+def test_ids_that_are_numbers_are_their_digits(tmp_path):
+    """As COVID-QA has them."""
+    path = squad(tmp_path, ("aa", question(answer("aa", 0), 1262)), ("aa", question(answer("aa", 0), 0)))
+    for read in (questions.read_examples, questions.read_span_examples):
+        assert [example.id for example in read(path)] == ["1262", "0"]
+
+
+@pytest.mark.parametrize(("id", "shown"), [(True, "True"), (1.5, "1.5"), (None, "None")])
+def test_other_ids_than_texts_and_whole_numbers_are_refused(tmp_path, id, shown):
+    path = squad(tmp_path, ("aa", question(id=id)))
+    with pytest.raises(
+        InputError, match=f"^.*: question {shown}: {shown}; expected texts as id, question and context$"
+    ):
+        questions.read_examples(path)
+
+
 def test_two_questions_of_one_id(tmp_path):
     path = squad(tmp_path, ("a", question()), ("b", question()))
     with pytest.raises(InputError, match="two questions have the id q1"):
