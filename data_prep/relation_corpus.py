@@ -234,8 +234,9 @@ def summarize(report, counts, output_file, output_format):
         f"({labels}) written to {output_file}, what they are about to {pairs_path(output_file)}"
     )
     yield (
-        f"entities: {report.entities} in place ({types}), {report.shifted} of them moved to their text; left out: "
-        f"{report.misplaced} whose text is elsewhere, {report.discontinuous} in several parts"
+        f"entities: {report.entities} in place ({types}), {report.shifted} of them moved to their text, "
+        f"{report.spelled_otherwise} spelled otherwise there; left out: {report.misplaced} whose text is elsewhere, "
+        f"{report.discontinuous} in several parts"
     )
     for unit, number in report.other_units.items():
         yield f"entities: the offsets of {number} documents count {unit}"

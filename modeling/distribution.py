@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from common.errors import InputError, StoppedError
 STRATEGIES = ("one_device", "mirrored", "multi_worker_mirrored", "tpu")
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 FLOAT16 = "mixed_float16"
+NVIDIA_DRIVER = "/proc/driver/nvidia/version"
 FIRST_PORT, PORTS = 20_000, 10_000
 _WHERE = ("Graph execution error", "Detected at node", "[[{{node", "<stack traces", "Stack trace", "File ")
 _LOST_WORKER = (
@@ -29,9 +31,6 @@ _LOST_WORKER = (
     tf.errors.DeadlineExceededError,
     tf.errors.FailedPreconditionError,
 )
-
-
-NVIDIA_DRIVER = "/proc/driver/nvidia/version"
 
 
 def start(strategy: str, num_gpus: int = 0, precision: str = "float32", tpu_name: str | None = None) -> None:
@@ -67,14 +66,37 @@ def start(strategy: str, num_gpus: int = 0, precision: str = "float32", tpu_name
 def log_devices() -> None:
     """Says what TensorFlow computes on; warns where there is a GPU that it cannot use."""
     gpus = tf.config.get_visible_devices("GPU")
-    names = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus]
-    logging.info("computing on %s", ", ".join(names) or f"{os.cpu_count()} CPU cores")
+    logging.info("computing on %s", ", ".join(map(_name, gpus)) or f"{os.cpu_count()} CPU cores")
+    for gpu in filter(_is_newer_than_tensorflow, gpus):
+        logging.warning(
+            "%s is newer than this TensorFlow, which compiles its kernels as they are used, for minutes; --xla=auto is "
+            "false here, since XLA may fail; expected a TensorFlow that was built for it",
+            _name(gpu),
+        )
     if not tf.config.list_physical_devices("GPU") and os.path.exists(NVIDIA_DRIVER):
         logging.warning(
             "%s is there, but TensorFlow finds no GPU; expected pip install -e '.[cuda]', a driver that fits, and a "
             "CUDA_VISIBLE_DEVICES that names one",
             NVIDIA_DRIVER,
         )
+
+
+def has_gpus_for_xla() -> bool:
+    """Whether there are GPUs, all of a generation that this TensorFlow was built for."""
+    gpus = tf.config.get_visible_devices("GPU")
+    return bool(gpus) and not any(map(_is_newer_than_tensorflow, gpus))
+
+
+def _name(gpu):
+    return tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+
+
+def _is_newer_than_tensorflow(gpu):
+    """Whether a GPU's major compute capability is beyond all of the build's, such as sm_89 and compute_90."""
+    built = tf.sysconfig.get_build_info().get("cuda_compute_capabilities", ())
+    newest = max((int(re.sub(r"\D", "", capability)) // 10 for capability in built), default=None)
+    capability = tf.config.experimental.get_device_details(gpu).get("compute_capability")
+    return None not in (newest, capability) and capability[0] > newest
 
 
 def _choose_gpus(number, strategy):

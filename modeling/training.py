@@ -49,12 +49,12 @@ class TrainingOptions:
 
 
 def use_xla(choice: str) -> bool:
-    """Whether to compile the step, by the flag `--xla`; auto: on a GPU.
+    """Whether to compile the step, by the flag `--xla`; auto: on GPUs for which this TensorFlow was built.
 
     On a CPU, oneDNN's products outweigh what fusion gains: `docs/design.md` has figures.
     """
     if choice == "auto":
-        return bool(tf.config.list_physical_devices("GPU"))
+        return distribution.has_gpus_for_xla()
     return choice == "true"
 
 

@@ -5,6 +5,7 @@ import collections
 import dataclasses
 import itertools
 import re
+import unicodedata
 
 from common.errors import InputError
 from common.inputs import fold
@@ -16,6 +17,14 @@ MAX_EXAMPLES = 5  # of entities that do not fit, named in a report
 
 # What offsets may count, besides characters: bytes, as BioC's DTD has it, or UTF-16 code units, as Java has it.
 CODE_UNITS = {"UTF-8 bytes": ("utf-8", 1), "UTF-16 code units": ("utf-16-le", 2)}
+
+# The letters from alpha to omega by their names, which some corpora have in the place of the letters.
+GREEK = {
+    ord(char): unicodedata.name(char).rpartition(" ")[2].lower().replace("lamda", "lambda")
+    for char in "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρςστυφχψω"  # noqa: RUF001 (Greek)
+}
+GREEK_NAMES = re.compile("|".join(sorted(set(GREEK.values()), key=len, reverse=True)), re.IGNORECASE)
+DASHES = re.compile("[\u2010-\u2015\u2043\u2212]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +45,7 @@ class Report:
     entities: int = 0  # in their place, maybe after a repair
     other_units: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # documents a unit
     shifted: int = 0  # entities
+    spelled_otherwise: int = 0  # entities in their place, whose text differs as `_unify` says
     misplaced: int = 0  # entities left out
     discontinuous: int = 0  # entities left out
     not_of_two: int = 0  # relations left out
@@ -60,9 +70,11 @@ def place(text, mentions, report):
     An entity fits if its text is what stands at its offsets, white space aside; one that comes without text
     cannot be checked, and fits if it is inside the document. If some do not fit, then:
     1. the offsets of all are read in the unit (characters, bytes, UTF-16) in which most fit;
-    2. those that still do not fit are moved together if there is exactly one distance by which each meets
+    2. those whose text differs by Greek letters spelled out, dashes, spaces and compatibility characters only are
+       taken to fit, and counted;
+    3. those that still do not fit are moved together if there is exactly one distance by which each meets
        its text as whole words;
-    3. else they are left out and counted.
+    4. else they are left out and counted.
 
     Args:
       text: str.
@@ -73,17 +85,21 @@ def place(text, mentions, report):
       `(entities, unit)`: a tuple of Entity, and what the file's offsets count, one of CODE_UNITS, or None for
       characters.
     """
-    unit = None
+    unit = units = None
     entities = [_read_offsets(text, mention) for mention in mentions]
     if None in entities:
-        readings = {}
-        for name, encoding in CODE_UNITS.items():
-            units = _Units(text, *encoding)
-            readings[name] = [_read_offsets(text, mention, units) for mention in mentions]
+        other = {name: _Units(text, *encoding) for name, encoding in CODE_UNITS.items()}
+        readings = {name: [_read_offsets(text, mention, other[name]) for mention in mentions] for name in other}
         best = min(readings, key=lambda name: readings[name].count(None))
         if readings[best].count(None) < entities.count(None):
-            unit, entities = best, readings[best]
+            unit, units, entities = best, other[best], readings[best]
             report.other_units[unit] += 1
+        exact = len(entities) - entities.count(None)
+        entities = [
+            entity or _read_offsets(text, mention, units, _unify)
+            for mention, entity in zip(mentions, entities, strict=True)
+        ]
+        report.spelled_otherwise += len(entities) - entities.count(None) - exact
     misfits = [mention for mention, entity in zip(mentions, entities, strict=True) if entity is None]
     moved = dict(zip(misfits, _move(text, misfits), strict=True))
     entities = [entity or moved[mention] for mention, entity in zip(mentions, entities, strict=True)]
@@ -115,18 +131,31 @@ def is_number(text):
     return re.fullmatch(r"[0-9]{1,18}", text) is not None
 
 
-def _read_offsets(text, mention, units=None):
-    """Returns the Entity with offsets in `text`, None if its text is not there; `units`: `_Units` of other offsets."""
+def _read_offsets(text, mention, units=None, unify=fold):
+    """Returns the Entity with offsets in `text`, None if its text is not there.
+
+    Args:
+      text: str.
+      mention: Mention.
+      units: `_Units` in which the offsets are; None: characters.
+      unify: what is equal of its text and of that at its offsets.
+    """
     start, end = mention.base + mention.entity.start, mention.base + mention.entity.end
     if units:
         start, end = (units.character(mention.base, n) for n in (mention.entity.start, mention.entity.end))
         if start is None or end is None:
             return None
     found = text[start:end]
-    if not found.strip() or (mention.text and fold(found) != fold(mention.text)):
+    if not found.strip() or (mention.text and unify(found) != unify(mention.text)):
         return None
     start, end = trim(text, start, end)
     return dataclasses.replace(mention.entity, start=start, end=end)
+
+
+def _unify(text):
+    """Returns the text in NFKC, with Greek letters by name, one kind of dash and no white space."""
+    text = unicodedata.normalize("NFKC", "".join(text.split()))
+    return GREEK_NAMES.sub(lambda match: match[0].lower(), DASHES.sub("-", text)).translate(GREEK)
 
 
 class _Units:

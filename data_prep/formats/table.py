@@ -264,6 +264,8 @@ def _log_unused(report, name):
         "relations that are not between two": report.not_of_two,
         "annotations that are neither entities nor relations": report.other_annotations,
     }
+    if report.spelled_otherwise:
+        logging.info("%s: %d entities whose text is spelled otherwise at their offsets", name, report.spelled_otherwise)
     found = ", ".join(f"{count} {what}" for what, count in reasons.items() if count)
     if found:
         logging.warning("%s: given, but not used: %s. %s", name, found, "; ".join(report.examples[:2]))

@@ -15,7 +15,7 @@ from common.errors import InputError, StoppedError
 from modeling import checkpoint, distribution
 from modeling.config import BertConfig
 from modeling.heads import PretrainingModel
-from modeling.training import TrainingOptions, train
+from modeling.training import TrainingOptions, train, use_xla
 from tests.conftest import TINY
 
 WITHOUT_DROPOUT = TINY | {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
@@ -227,6 +227,32 @@ def test_a_line_of_log_names_the_devices(monkeypatch, caplog, tmp_path, gpus, ha
     assert len(warnings) == (has_driver and not gpus)
     for warning in warnings:
         assert warning.startswith(f"{tmp_path}/version is there, but TensorFlow finds no GPU; expected pip install")
+
+
+@pytest.mark.parametrize(
+    ("built", "capability", "fits"),
+    [
+        (["sm_60", "sm_89", "compute_90"], (9, 0), True),
+        (["sm_60", "sm_89"], (8, 9), True),
+        (["sm_60", "sm_89", "compute_90"], (12, 0), False),
+        (["sm_80", "sm_100a"], (12, 0), False),
+        (["sm_80", "sm_120a"], (12, 0), True),
+        ([], (12, 0), True),  # a build that does not say
+    ],
+)
+def test_xla_is_not_chosen_on_gpus_newer_than_tensorflow(monkeypatch, caplog, built, capability, fits):
+    details = {"device_name": "NVIDIA RTX", "compute_capability": capability}
+    gpus = [tf.config.PhysicalDevice("GPU:0", "GPU")]
+    for name in ("get_visible_devices", "list_physical_devices"):
+        monkeypatch.setattr(tf.config, name, lambda kind: gpus)
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: details)
+    monkeypatch.setattr(tf.sysconfig, "get_build_info", lambda: {"cuda_compute_capabilities": built})
+    distribution.log_devices()
+    assert use_xla("auto") == fits
+    assert use_xla("true")
+    assert [text.startswith("NVIDIA RTX is newer than this TensorFlow") for text in caplog.messages] == [True] * (
+        not fits
+    )
 
 
 def test_a_termination_signal_writes_a_checkpoint(tmp_path):

@@ -8,6 +8,9 @@ from data_prep.formats.placement import Mention, Report, place
 TEXT = "α 😀 zinc, zinc\u2009ions and  NO in KNOX"
 
 
+MOVED = Mention(Entity("T2", "X", 40, 45), "rises", "x")
+
+
 def check_place(mentions, expected, **report_values):
     report = Report()
     mentions = [
@@ -30,6 +33,33 @@ def check_place(mentions, expected, **report_values):
 )
 def test_entities_in_characters(mentions, spans):
     check_place(mentions, spans, misplaced=len(mentions) - len(spans))
+
+
+@pytest.mark.parametrize(
+    ("text", "mention"),
+    [
+        ("TNF-α rises", "TNF-alpha"),
+        ("TNFα rises", "TNF alpha"),
+        ("Δ9-THC rises", "Delta9-THC"),
+        ("Alpha-synuclein rises", "α-synuclein"),  # noqa: RUF001 (Greek)
+        ("5\u2032\u2013UTR rises", "5\u2032-UTR"),
+        ("IL \u2011 2 rises", "IL-2"),
+        ("\ufb01brin rises", "fibrin"),
+        ("H\u2082O rises", "H2O"),
+    ],
+)
+def test_a_mention_that_is_spelled_otherwise_is_in_its_place(text, mention):
+    end, report = text.index(" rises"), Report()
+    placed, _ = place(text, [Mention(Entity("T1", "X", 0, end), mention, "x"), MOVED], report)
+    assert [(entity.start, entity.end) for entity in placed] == [(0, end), (end + 1, end + 6)]
+    assert (report.entities, report.spelled_otherwise, report.shifted, report.misplaced) == (2, 1, 1, 0)
+
+
+@pytest.mark.parametrize("mention", ["TNF-β", "tnf-alpha", "TNF-alph", "zinc"])
+def test_another_mention_is_left_out(mention):
+    report = Report()
+    assert place("TNF-α rises", [Mention(Entity("T1", "X", 0, 5), mention, "x")], report) == ((), None)
+    assert (report.spelled_otherwise, report.misplaced) == (0, 1)
 
 
 def test_entities_in_bytes():
