@@ -30,6 +30,8 @@ def read(directory: str, required: Iterable[str] = ()) -> list[str] | None:
         labels = sorted(label_map, key=label_map.get)
         if [label_map[label] for label in labels] != list(range(len(labels))):
             raise ValueError("indices are not 0, 1, 2, ...")
+        if split := [label for label in labels if len(label.splitlines()) != 1 or "\t" in label]:
+            raise ValueError(f"{split[0]!r}, where a label is part of a line")
         if missing := [label for label in required if label not in labels]:
             raise ValueError(f"no {missing[0]}")
     except (ValueError, TypeError, AttributeError) as error:

@@ -11,7 +11,7 @@ from biocodes import bioasq_eval
 from biocodes.bioasq_eval import DataError, evaluate, factoid_scores, list_scores, read_questions
 from common.errors import InputError
 from data_prep.tasks import bioasq_questions
-from tests.biocodes.json_edits import check_result_or_one_line, edited_json
+from tests.helpers.json_edits import check_result_or_one_line, edited_json
 
 SCRIPT = "biocodes/bioasq_eval.py"
 

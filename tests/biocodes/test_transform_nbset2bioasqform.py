@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from biocodes.transform_nbset2bioasqform import DataError, average_yesno, merge, read_nbest, transform
-from tests.biocodes.json_edits import check_result_or_one_line, edited_json
+from tests.helpers.json_edits import check_result_or_one_line, edited_json
 
 QUESTION = "0123456789abcdef01234567"
 OTHER = "fedcba987654321001234567"

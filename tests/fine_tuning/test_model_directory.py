@@ -4,14 +4,19 @@ import dataclasses
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from common.errors import InputError
 from fine_tuning import model_directory, tasks
 from tests.helpers.fine_tuning_options import fine_tuning_options
+from tests.helpers.json_edits import edited_json
 from tests.helpers.model_directories import make_model_directory
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "##b"]
 LABELS = ["[PAD]", "B", "I", "O", "X", "[CLS]", "[SEP]"]
+RE = {"entity_pairs": [["@A$", "@B$"]], "mask_others": False, "lower_case": False}
 QA = {"doc_stride": 8, "max_query_length": 8, "version_2_with_negative": False}
 
 
@@ -113,3 +118,36 @@ def test_a_broken_one_says_what_is_wrong(ner, name, content, part):
         model_directory.read(str(ner))
     assert part in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The directories of a model for each task, by task."""
+    base = tmp_path_factory.mktemp("whole")
+    make_model_directory(base / "ner", PIECES, "ner", LABELS, type="Disease")
+    make_model_directory(base / "re", PIECES, "re", ["0", "1"], negative_label="0", **RE)
+    make_model_directory(base / "qa", PIECES, "qa", question_type="factoid", **QA)
+    return {path.name: path for path in base.iterdir()}
+
+
+@pytest.mark.parametrize("task", ["ner", "re", "qa"])
+@given(data=st.data())
+@hypothesis_settings(max_examples=60, deadline=None)
+def test_any_settings_are_those_of_a_model_or_refused_in_one_line(whole, task, data):
+    path = whole[task] / data.draw(st.sampled_from(sorted(path.name for path in whole[task].glob("*.json"))))
+    before = path.read_bytes()
+    path.write_bytes(data.draw(edited_json(json.loads(before))))
+    try:
+        directory = model_directory.read(str(whole[task]))
+        directory.load()
+    except InputError as error:
+        message = str(error)
+        assert str(whole[task]) in message
+        assert "\n" not in message
+        assert len(message) < 1000
+    else:
+        windows = directory.settings
+        assert windows["max_seq_length"] > windows.get("max_query_length", 0) + 2  # a window moves by a piece at least
+        assert windows.get("doc_stride", 1) > 0
+    finally:
+        path.write_bytes(before)

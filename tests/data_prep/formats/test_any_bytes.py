@@ -4,10 +4,10 @@ import io
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from common.errors import InputError
 from data_prep.formats import table
+from tests.helpers.edits import edited, edits
 
 BIOC_XML = """<?xml version="1.0"?><!DOCTYPE collection SYSTEM "BioC.dtd">
 <collection><source>s</source><date/><key/><infon key="k">v</infon>
@@ -39,35 +39,7 @@ SAMPLES = {
     "conll": ("a.tsv", "-DOCSTART-\n\nZinc\tB\nbinds\tO\n\np53 I\n"),
     "brat": ("a.ann", "T1\tX 0 4;5 7\tZinc is\nR1\tr Arg1:T1 Arg2:T1\nN1\tReference T1 a:b\tZinc\nE1\tx:T1\n"),
 }
-# What tends to go wrong, beside any bytes.
-NASTY = [
-    *(
-        b"",
-        b"\0",
-        b"\xff",
-        b"\xed\xa0\x80",
-        b"\xef\xbb\xbf",
-        b"\r",
-        b"\t",
-        b"\n\n",
-        b"&lol;",
-        b"<x:y/>",
-        b"<!--",
-        b"]]>",
-    ),
-    *(b"null", b"[]", b"{}", b'{"a": [1]}', b"-1", b"1e999", b"9" * 5000, b"[" * 500, b'"\\ud800"', b"true", b"|t|"),
-]
 WRITTEN = ("jsonl", "pubtator", "bioc_xml", "bioc_json", "html")
-edits = st.lists(
-    st.tuples(st.floats(0, 1), st.integers(0, 40), st.one_of(st.sampled_from(NASTY), st.binary(max_size=4))), max_size=4
-)
-
-
-def edited(data, changes):
-    for place, length, new in changes:
-        start = int(place * len(data))
-        data = data[:start] + new + data[start + length :]
-    return data
 
 
 @pytest.mark.parametrize("input_format", SAMPLES)

@@ -18,7 +18,7 @@ def test_without_a_file_nothing_is_known(tmp_path):
     assert label_map.read(tmp_path) is None
 
 
-@pytest.mark.parametrize("text", ['{"O": 4}', '{"B": 0, "I": 1}', "[]", "no JSON"])
+@pytest.mark.parametrize("text", ['{"O": 4}', '{"B": 0, "I": 1}', "[]", "no JSON", '{"O": 0, "a\\tb": 1, "": 2}'])
 def test_a_damaged_file_is_an_error(tmp_path, text):
     (tmp_path / "label_map.json").write_text(text)
     with pytest.raises(InputError, match="label_map.json.*: not (a label map|JSON)"):
