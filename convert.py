@@ -205,7 +205,7 @@ def complete_settings(settings, possible, model, lower_case, directory):
       directory: path, for messages.
 
     Raises:
-      InputError: the settings are of another task.
+      InputError: the settings are of another task, or the model is too small for it.
     """
     if settings is not None:
         if settings.get("task") not in [task.name for task in possible]:
@@ -219,6 +219,10 @@ def complete_settings(settings, possible, model, lower_case, directory):
     length = min(task.max_seq_length, model.config.max_position_embeddings)
     settings = {"task": task.name, "do_lower_case": lower_case, "max_seq_length": length, **task.settings}
     if "max_query_length" in settings:
+        if length < 5:  # [CLS] and two times [SEP] around a wordpiece of each
+            raise errors.InputError(
+                f"{directory}: a model of {length} positions; expected at least 5 for questions with contexts"
+            )
         settings["max_query_length"] = min(settings["max_query_length"], (length - 3) // 2)  # of a tiny model
     if task is tasks.RE:
         logging.warning("%s: predict.py needs there what stands for the entities of a pair, as entity_pairs", FILE_NAME)

@@ -1,15 +1,15 @@
-r"""Writes the vectors that BERT's layers give the pieces, words or lines of a text.
+r"""Writes the vectors that BERT's layers give the wordpieces, words or lines of a text.
 
     python extract_features.py --input_file=input.txt --output_file=output.jsonl \
         --vocab_file=$BIOBERT_DIR/vocab.txt --bert_config_file=$BIOBERT_DIR/bert_config.json \
         --init_checkpoint=$BIOBERT_DIR/model.ckpt-1000000 --do_lower_case=false \
         --layers=-1,-2,-3,-4 --max_seq_length=128 --batch_size=8
 
-takes a sentence, or two as `first ||| second`, a line and writes the original's JSON lines: for each piece the output
-of the layers. `--init_checkpoint` may be of any model here, also a directory with a fine-tuned one.
+takes a sentence, or two as `first ||| second`, a line and writes the original's JSON lines: for each wordpiece the
+output of the layers. `--init_checkpoint` may be of any model here, also a directory with a fine-tuned one.
 
-    --vectors=word --combine_layers=mean --output_file=words.h5        for each word the mean of its pieces
-    --vectors=sentence --layers=-2 --output_file=sentences.npz         for each line the mean of its pieces
+    --vectors=word --combine_layers=mean --output_file=words.h5        for each word the mean of its wordpieces
+    --vectors=sentence --layers=-2 --output_file=sentences.npz         for each line the mean of its wordpieces
     --vectors=sentence --pooling=pooler --output_file=sentences.npz    what the pooler makes of [CLS]
 
 .npz and .h5 are for bulk: the same values unrounded, in less than half the space. `inference/vector_files.py`
@@ -48,7 +48,7 @@ def define_flags():
     flags.DEFINE_bool(
         "do_lower_case", True, "Lower-case and strip accents: true for uncased models, false for cased ones."
     )
-    flags.DEFINE_integer("max_seq_length", 128, "Longest sequence, in pieces; the rest is cut off.", lower_bound=3)
+    flags.DEFINE_integer("max_seq_length", 128, "Longest sequence, in wordpieces; the rest is cut off.", lower_bound=3)
     flags.DEFINE_integer("batch_size", 32, "Lines a batch.", lower_bound=1)
     flags.DEFINE_list("layers", "-1,-2,-3,-4", "Layers, counted from 0, or from the last, -1, down.")
     flags.DEFINE_enum(
@@ -58,14 +58,17 @@ def define_flags():
         "Make one vector of those of all --layers; none: keep them apart.",
     )
     flags.DEFINE_enum(
-        "vectors", features.TOKEN, list(features.POOLINGS), "Of each piece, of each word between spaces, or of a line."
+        "vectors",
+        features.TOKEN,
+        list(features.POOLINGS),
+        "Of each wordpiece, of each word between spaces, or of a line.",
     )
     flags.DEFINE_enum(
         "pooling",
         None,
         sorted({name for names in features.POOLINGS.values() for name in names}),
-        "How to make one vector of several pieces': of words mean, max or first; of sentences, over all pieces with "
-        "[CLS] and [SEP], mean or max; cls: that of [CLS]; pooler: the tanh layer on it. By default the mean.",
+        "How to make one vector of several wordpieces': of words mean, max or first; of sentences, over all wordpieces "
+        "with [CLS] and [SEP], mean or max; cls: that of [CLS]; pooler: the tanh layer on it. By default the mean.",
     )
     flags.DEFINE_bool("use_tpu", False, "Accepted for old commands; only false.")
     flags.DEFINE_string("master", None, "Accepted for old commands; only unset.")
@@ -98,7 +101,7 @@ def main(_):
         vector_files.write(FLAGS.output_file, output_format, windows, extractor)
     if cut.count:
         logging.warning(
-            "%d of %d lines have over %d pieces (--max_seq_length) and were cut, the first: %s",
+            "%d of %d lines have over %d wordpieces (--max_seq_length) and were cut, the first: %s",
             *(cut.count, total, FLAGS.max_seq_length, cut.first),
         )
     print(f"{FLAGS.output_file}: {total} lines")
@@ -151,7 +154,7 @@ class Cut:
 
 
 def encode_lines(input_files, tokenizer, max_seq_length, cut):
-    """Yields a `features.Line` for each line, and counts in the `Cut` those that lose pieces."""
+    """Yields a `features.Line` for each line, and counts in the `Cut` those that lose wordpieces."""
     for path in input_files:
         for number, text in inputs.read_lines(path):
             line = features.encode_line(text, tokenizer, max_seq_length)

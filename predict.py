@@ -55,17 +55,23 @@ def define_flags():
 
 def main(_):
     check_flags(FLAGS)
+    with stopped_in_order():
+        run(FLAGS)
+
+
+def run(values):
+    """Does what the flags say, which are checked."""
     tally = Tally()
-    paths = table.list_inputs(FLAGS.input, FLAGS.output_dir, FLAGS.input_format, tally.problem)
-    if FLAGS.output_file != outputs.STANDARD and not FLAGS.output_dir:
-        outputs.check_file(FLAGS.output_file, FLAGS.output_format, paths)
-    if FLAGS.qa_model:
-        answer_questions(paths, FLAGS, tally)
-    elif FLAGS.output_dir:
-        with files.locked(FLAGS.output_dir):
-            annotate(paths, FLAGS, tally)
+    paths = table.list_inputs(values.input, values.output_dir, values.input_format, tally.problem)
+    if values.output_file != outputs.STANDARD and not values.output_dir:
+        outputs.check_file(values.output_file, values.output_format, paths)
+    if values.qa_model:
+        answer_questions(paths, values, tally)
+    elif values.output_dir:
+        with files.locked(values.output_dir):
+            annotate(paths, values, tally)
     else:
-        annotate(paths, FLAGS, tally)
+        annotate(paths, values, tally)
 
 
 def annotate(paths, values, tally):
@@ -83,10 +89,10 @@ def annotate(paths, values, tally):
         if not paths:
             return
     distribution.log_devices()
-    with stopped_in_order(), quiet_loading():
+    with quiet_loading():
         annotator = load_annotator(names, values.re_model, values.sentence_splitter, values.batch_size)
     owners, failed = collections.deque(), set()
-    with stopped_in_order(), progress("annotate", unit="sequence") as bar:
+    with progress("annotate", unit="sequence") as bar:
         annotated = annotator.annotate(read(paths, values.input_format, tally, owners, failed), bar.update)
         if directory:
             write_each(annotated, owners, failed, directory, tally)
@@ -104,12 +110,11 @@ def annotate(paths, values, tally):
 
 def answer_questions(paths, values, tally):
     """Writes the answers to all questions, a line of JSON each."""
-    with stopped_in_order(), quiet_loading():
+    with quiet_loading():
         directory = model_directory.read(values.qa_model, "qa")
         options = answers.Options(n_best_size=max(values.num_answers, answers.Options.n_best_size))
         reader = question_answering.load_reader(directory, options)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(stopped_in_order())
         bar = stack.enter_context(progress("answer", unit="sequence"))
         to_standard = values.output_file == outputs.STANDARD
         file = outputs.standard_output() if to_standard else stack.enter_context(files.atomic_write(values.output_file))
@@ -168,6 +173,7 @@ class Tally:
         self.documents = 0
         self.entities, self.relations = collections.Counter(), collections.Counter()  # found
         self.types = collections.Counter()  # of all entities
+        self.types_together = set()  # those of the entities of a document, each once or twice
         self.lost = collections.Counter()  # what the output has no place for
         self.problems = []
 
@@ -185,7 +191,9 @@ class Tally:
 
     def add(self, document):
         self.documents += 1
-        self.types.update(entity.type for entity in document.entities)
+        types = collections.Counter(entity.type for entity in document.entities)
+        self.types.update(types)
+        self.types_together.add(tuple(sorted(name for name in types for _ in range(min(types[name], 2)))))
         self.entities.update(entity.type for entity in document.entities if entity.model)
         self.relations.update(relation.type for relation in document.relations if relation.confidence is not None)
 
@@ -196,7 +204,7 @@ class Tally:
 
     def warn_of_types(self, settings):
         """Says so if there was no pair of entities of types that a model of relations, with these settings, knows."""
-        if self.documents and not relations.can_relate(self.types, settings):
+        if self.documents and not any(relations.can_relate(types, settings) for types in self.types_together):
             pairs = ", ".join(" and ".join(marker[1:-1] for marker in pair) for pair in settings["entity_pairs"])
             found = ", ".join(f"{name} {count}" for name, count in self.types.most_common()) or "none"
             logging.warning(

@@ -82,7 +82,7 @@ class Encoding:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """A part of a data set, as sentences, as pieces and as a file of records, one a window."""
+    """A part of a data set, as sentences, as wordpieces and as a file of records, one a window."""
 
     sentences: list
     pieces: list
@@ -259,7 +259,7 @@ def choose_labels(train_sentences, data_dir, output_dir, init_checkpoint):
     if train_sentences:
         return ner.make_label_list([sentence for part in train_sentences.values() for sentence in part])
     if written := training.labels_of_checkpoint(output_dir, init_checkpoint, ner.REQUIRED_LABELS):
-        return ner.in_bio(written)
+        return ner.in_bio(written, f"{label_map.FILE_NAME} beside the checkpoint")
     paths = [os.path.join(data_dir, f"{name}.tsv") for name in ("train_dev", "train", "devel", "test")]
     return ner.make_label_list([s for path in paths if os.path.exists(path) for s in ner.read_sentences(path)])
 
@@ -286,7 +286,7 @@ def token_loss_fn(encoding):
 
 
 def loss_weights(features, encoding):
-    """1 for each piece; with every sequence padded to the maximum, the original's way, also for padding."""
+    """1 for each wordpiece; with every sequence padded to the maximum, the original's way, also for padding."""
     return tf.ones_like(features["input_mask"]) if encoding.pad_to else features["input_mask"]
 
 
@@ -327,7 +327,7 @@ def label_fn(model, encoding):
 
 
 def predict(label_batch, split, name, encoding, batch_size):
-    """Predicts label indices, `[CLS]`, pieces, `[SEP]` of each sentence; and the original's token-level metrics."""
+    """Predicts label indices, `[CLS]`, wordpieces, `[SEP]` of each sentence; and the original's token-level metrics."""
     predictions = [None] * len(split.windows)
     confusion = np.zeros([len(encoding.labels)] * 2, np.int64)
     losses_of_batches = []
@@ -352,7 +352,7 @@ def count_labels(confusion, true, predicted):
 def token_scores(confusion, labels):
     """The original's token-level scores: means over the entity labels (B, I) of each one's P, R and F1.
 
-    `confusion` [L, L] counts pieces, true label by predicted label.
+    `confusion` [L, L] counts wordpieces, true label by predicted label.
     """
     entity = [i for i, name in enumerate(labels) if name not in (ner.OUTSIDE, *ner.SPECIAL_LABELS)]
     hits = np.diag(confusion)[entity]
@@ -363,7 +363,7 @@ def token_scores(confusion, labels):
 
 
 def entity_scores(split, merged, labels):
-    """The CoNLL scores of predicted pieces, a `conlleval.Scores`."""
+    """The CoNLL scores of predicted wordpieces, a `conlleval.Scores`."""
     parts = zip(split.sentences, split.pieces, merged, strict=True)
     return conlleval.evaluate(scored_rows(split.sentences, [ner.word_labels(*each, labels) for each in parts]))
 

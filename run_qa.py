@@ -52,13 +52,16 @@ def define_flags():
     defaults = tasks.QA.settings
     flags.DEFINE_enum("question_type", defaults["question_type"], questions.TYPES, "What an answer is.")
     flags.DEFINE_integer(
-        "doc_stride", defaults["doc_stride"], "Pieces between the windows of a long context.", lower_bound=1
+        "doc_stride", defaults["doc_stride"], "Wordpieces between the windows of a long context.", lower_bound=1
     )
     flags.DEFINE_integer(
-        "max_query_length", defaults["max_query_length"], "Longest question, in pieces; the rest is cut.", lower_bound=1
+        "max_query_length",
+        defaults["max_query_length"],
+        "Longest question, in wordpieces; the rest is cut.",
+        lower_bound=1,
     )
     flags.DEFINE_integer("n_best_size", 20, "Answers in nbest_predictions.json.", lower_bound=1)
-    flags.DEFINE_integer("max_answer_length", 30, "Longest answer, in pieces.", lower_bound=1)
+    flags.DEFINE_integer("max_answer_length", 30, "Longest answer, in wordpieces.", lower_bound=1)
     flags.DEFINE_bool("version_2_with_negative", False, "SQuAD 2.0: some questions have no answer.")
     flags.DEFINE_float(
         "null_score_diff_threshold", 0.0, "No answer where it scores higher than the best one by more than this."

@@ -2,10 +2,10 @@
 
     python -m benchmarks.devices
 
-Trains with the step of `run_pretraining.py` from random weights on random pieces, at the same global batch: a small
+Trains with the step of `run_pretraining.py` from random weights on random wordpieces, at the same global batch: a small
 BERT (4 layers x 256) and BERT-base cased, sequence length 128, dropout on, without XLA. One process trains on one
 device, another on two under `mirrored_cpus`, in turns, a step each; then again, with one thread for each operation on
-the two. (Logical devices share one pool of threads: by default both cut each operation into pieces for all cores, and
+the two. (Logical devices share one pool of threads: by default both cut each operation into parts for all cores, and
 wait for each other's.) Printed: the median sequences a second on two and on one, and the ratio. Takes 16 GB of memory.
 
 Expected (AVX-512, 11 minutes), of the sequences a second on one device: BERT-mini 0.96, with a thread for each

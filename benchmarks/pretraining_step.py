@@ -2,16 +2,16 @@
 
     python -m benchmarks.pretraining_step [--torch_python=PYTHON]
 
-Trains from random weights on random pieces, without padding, at 8 x 128 (sequences x pieces, 20 predictions each) and
-2 x 512 (77): the step of `run_pretraining.py`, with dropout, without and with XLA, and the same without dropout. In the
-same turns it times TensorFlow's own matrix products, those of the step and large squares; the fastest are the machine's
-peak. Printed for each shape, medians of the turns: seconds a step, sequences a second, the share of the peak
-(operations of `modeling.flops` by second, against the peak), and the shares of the step that would be enough for its
-products at the peak, that the optimizer's update and dropout take, and the rest: small operations, and products slower
-than the peak. How slow these are is said too: the time of all products of the step, each alone.
+Trains from random weights on random wordpieces, without padding, at 8 x 128 (sequences x wordpieces, 20 predictions
+each) and 2 x 512 (77): the step of `run_pretraining.py`, with dropout, without and with XLA, and the same without
+dropout. In the same turns it times TensorFlow's own matrix products, those of the step and large squares; the fastest
+are the machine's peak. Printed for each shape, medians of the turns: seconds a step, sequences a second, the share of
+the peak (operations of `modeling.flops` by second, against the peak), and the shares of the step that would be enough
+for its products at the peak, that the optimizer's update and dropout take, and the rest: small operations, and products
+slower than the peak. How slow these are is said too: the time of all products of the step, each alone.
 
 The peer, where PYTHON has PyTorch and transformers: BertForPreTraining, gradients clipped, AdamW, the same batch. It
-computes the logits of all pieces, not of the masked ones alone: at 8 x 128 a fifth more operations.
+computes the logits of all wordpieces, not of the masked ones alone: at 8 x 128 a fifth more operations.
 
 Expected (2 cores with AVX-512, 12 minutes), seconds a step without and with XLA: 4.2 and 4.0 at 8 x 128 (PyTorch 6.1),
 62 and 65 % of a peak of 213 GFLOP/s; 4.8 and 5.4 at 2 x 512 (PyTorch 8.4), 61 and 55 %. The products of the step, each
@@ -101,7 +101,7 @@ SHAPES = (Shape(8, 128, 20), Shape(2, 512, 77))
 
 
 def random_features(config, shape):
-    """A batch of random pieces without padding: a dict of int32 or float32 [batch size, length]."""
+    """A batch of random wordpieces without padding: a dict of int32 or float32 [batch size, length]."""
     random = np.random.default_rng(1)
     batch, length, count = shape.batch_size, shape.seq_length, shape.predictions
     ids = random.integers(config.vocab_size, size=[batch, length])
@@ -121,7 +121,7 @@ def random_features(config, shape):
 class Training:
     """A run of pre-training from random weights, under the current strategy, on one batch.
 
-    `features` are the batch, random pieces without padding if None; `options` those of `TrainingOptions`.
+    `features` are the batch, random wordpieces without padding if None; `options` those of `TrainingOptions`.
     """
 
     def __init__(self, config, shape, directory, features=None, **options):

@@ -1,4 +1,4 @@
-r"""Turns the labels of word pieces that run_ner.py wrote back into labels of words, for conlleval.
+r"""Turns the labels of wordpieces that run_ner.py wrote back into labels of words, for conlleval.
 
   python biocodes/ner_detokenize.py --token_test_path=output/token_test.txt \\
       --label_test_path=output/label_test.txt --answer_path=NCBI-disease/test.tsv --output_dir=output
@@ -10,8 +10,8 @@ a sentence was cut to the model's longest sequence, the words beyond the cut get
 goes through only the part before it is printed, as in the original.
 
 Words are followed by counting. A word of the gold file is split by BERT's basic tokenizer into a known number
-of basic tokens (`mg/kg`: 3, `BRCA1`: 1, U+200B: 0), and each of these is in token_test.txt one piece without
-`##` and any pieces with `##` after it. So a word's label is that of its first piece.
+of basic tokens (`mg/kg`: 3, `BRCA1`: 1, U+200B: 0), and each of these is in token_test.txt one wordpiece without
+`##` and any wordpieces with `##` after it. So a word's label is that of its first wordpiece.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class DataError(Exception):
 
 
 class AlignmentError(DataError):
-    """Pieces that are not those of the words; `word` and `piece` are the indices where that shows."""
+    """Wordpieces that are not those of the words; `word` and `piece` are the indices where that shows."""
 
     def __init__(self, word: int, piece: int, message: str) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class AlignmentError(DataError):
 
 @dataclasses.dataclass(frozen=True)
 class PredictedSentence:
-    """The pieces between [CLS] and [SEP] and their labels; `line` is that of [CLS] in the token file."""
+    """The wordpieces between [CLS] and [SEP] and their labels; `line` is that of [CLS] in the token file."""
 
     line: int
     pieces: list[str]
@@ -64,7 +64,7 @@ class PredictedSentence:
 
 @dataclasses.dataclass(frozen=True)
 class AlignedWord:
-    """A word's predicted label and the text of its pieces ("" if it has none); `is_cut`: the last are missing."""
+    """A word's predicted label and the text of its wordpieces ("" if it has none); `is_cut`: the last are missing."""
 
     label: str
     text: str
@@ -126,7 +126,7 @@ def read_sentences(path: str) -> list[list[tuple[str, str]]]:
 
 
 def read_predictions(token_path: str, label_path: str) -> list[PredictedSentence]:
-    """Reads token_test.txt and label_test.txt: a piece and its label a line, [CLS] ... [SEP] a sentence.
+    """Reads token_test.txt and label_test.txt: a wordpiece and its label a line, [CLS] ... [SEP] a sentence.
 
     Returns:
       A list of PredictedSentence.
@@ -142,7 +142,7 @@ def read_predictions(token_path: str, label_path: str) -> list[PredictedSentence
     sentences = []
     start = None  # index of the [CLS] of the open sentence
     for index, token in enumerate(tokens):
-        # An opening piece is expected outside a sentence, anything else inside one.
+        # An opening wordpiece is expected outside a sentence, anything else inside one.
         if (token == FIRST) != (start is None):
             expected = FIRST if start is None else f"{LAST} before the next sentence"
             raise DataError(f"{token_path}, line {index + 1}: {token!r}; expected {expected}")
@@ -204,7 +204,7 @@ def _is_punctuation(char):
 
 
 def basic_tokens(word: str, lower_case: bool = False) -> list[str]:
-    """The tokens of a word under BERT's basic tokenizer: each starts a piece without `##`.
+    """The tokens of a word under BERT's basic tokenizer: each starts a wordpiece without `##`.
 
     Args:
       word: a string.
@@ -222,7 +222,7 @@ def basic_tokens(word: str, lower_case: bool = False) -> list[str]:
 
 
 def join_pieces(pieces: Iterable[str]) -> list[tuple[int, str]]:
-    """Joins pieces into basic tokens: ["mg", "/", "k", "##g"] -> [(0, "mg"), (1, "/"), (2, "kg")].
+    """Joins wordpieces into basic tokens: ["mg", "/", "k", "##g"] -> [(0, "mg"), (1, "/"), (2, "kg")].
 
     Returns:
       A list of `(index of the first piece, text)`.
@@ -240,19 +240,19 @@ def join_pieces(pieces: Iterable[str]) -> list[tuple[int, str]]:
 def align(
     words: Sequence[str], pieces: Sequence[str], labels: Sequence[str], lower_case: bool = False
 ) -> list[AlignedWord]:
-    """Gives each word the label of its first piece.
+    """Gives each word the label of its first wordpiece.
 
     Args:
       words: the words of a sentence.
-      pieces: its pieces, perhaps cut at the end to the model's longest sequence.
-      labels: a label for each piece.
+      pieces: its wordpieces, perhaps cut at the end to the model's longest sequence.
+      labels: a label for each wordpiece.
       lower_case: whether the tokenizer was uncased.
 
     Returns:
-      A list of AlignedWord, as far as there are pieces: shorter than `words` if the sentence was cut.
+      A list of AlignedWord, as far as there are wordpieces: shorter than `words` if the sentence was cut.
 
     Raises:
-      AlignmentError: the pieces are not those of the words.
+      AlignmentError: the wordpieces are not those of the words.
     """
     found = join_pieces(pieces)
     result: list[AlignedWord] = []
@@ -353,7 +353,7 @@ def conll_lines(
 def debug_lines(
     sentences: Sequence[Sequence[tuple[str, str]]], aligned: Sequence[Sequence[AlignedWord]]
 ) -> Iterator[str]:
-    """Yields the lines of NER_result_sent-debug.txt: the words of the gold file, those made of pieces."""
+    """Yields the lines of NER_result_sent-debug.txt: the words of the gold file, those made of wordpieces."""
     for sentence, predicted in zip(sentences, aligned, strict=True):
         gold_words = [word for word, _ in sentence]
         joined = [word.text for word in predicted if word.text]
@@ -387,7 +387,7 @@ def write_output(text: str) -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Labels of word pieces back to labels of words.")
+    parser = argparse.ArgumentParser(description="Labels of wordpieces back to labels of words.")
     parser.add_argument("--token_test_path", required=True, help="token_test.txt that run_ner.py wrote")
     parser.add_argument("--label_test_path", required=True, help="label_test.txt that run_ner.py wrote")
     parser.add_argument("--answer_path", required=True, help="gold file, such as NCBI-disease/test.tsv")

@@ -109,7 +109,7 @@ def define_task_flags(max_seq_length, num_train_epochs=3.0, do_lower_case=True):
     flags.DEFINE_bool(
         "do_lower_case", do_lower_case, "Lower-case and strip accents: true for uncased models, false for cased ones."
     )
-    flags.DEFINE_integer("max_seq_length", max_seq_length, "Longest sequence, in pieces.", lower_bound=3)
+    flags.DEFINE_integer("max_seq_length", max_seq_length, "Longest sequence, in wordpieces.", lower_bound=3)
     flags.DEFINE_integer("predict_batch_size", 8, "Examples a prediction step.", lower_bound=1)
     flags.DEFINE_float("num_train_epochs", num_train_epochs, "Passes over the training data.", lower_bound=0.0)
     flags.DEFINE_float(

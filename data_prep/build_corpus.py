@@ -206,7 +206,7 @@ def summarize(content):
     left_out = {**content["left_out"], "equal texts": content["duplicates"]}
     parts = ", ".join(f"{why} ({count:,})" for why, count in left_out.items() if count)
     return (
-        f"{total['documents']:,} documents, {total['words']:,} words, {content['wordpieces']:,} pieces: "
+        f"{total['documents']:,} documents, {total['words']:,} words, {content['wordpieces']:,} wordpieces: "
         f"{content['records']:,} records in {len(content['shards']):,} shards, {content['fill_rate']:.1%} of their "
         f"positions filled; left out: {parts or 'nothing'}"
     )

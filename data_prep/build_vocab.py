@@ -5,17 +5,17 @@ r"""Learns a WordPiece vocabulary of pre-training text, for a BERT that is train
 
 The text has sentences one a line and an empty line between documents. The vocabulary has the layout of BERT's:
 `[PAD]`, `[unused1]` ..., `[UNK]`, `[CLS]`, `[SEP]`, `[MASK]`, the characters of ASCII and of the text, each as the
-start of a word (`a`) and inside one (`##a`), then the learned pieces in the order of their merges. `vocab_size`
+start of a word (`a`) and inside one (`##a`), then the learned wordpieces in the order of their merges. `vocab_size`
 of bert_config.json is its number of lines.
 
-Byte pair encoding (Sennrich et al., 2016) by sentencepiece learns the pieces. It sees no text but the counts of
+Byte pair encoding (Sennrich et al., 2016) by sentencepiece learns the wordpieces. It sees no text but the counts of
 its words, as `BasicTokenizer` cuts them: they are exact, and small for a text of any size. A word is written in
 code points of the private use planes, one for each character at the start of a word and another for the same
-character inside one. So a merge is a piece of WordPiece as it stands, and no character of the text (`▁`, say)
+character inside one. So a merge is a wordpiece of WordPiece as it stands, and no character of the text (`▁`, say)
 means anything to sentencepiece. The same text gives the same vocabulary in every run.
 
-A report follows: pieces a word, the share of unknown words and of those that are one piece, in text that was not
-learned from. That is --held_out_file, or a tenth of the input.
+A report follows: wordpieces per word, the share of unknown words and of those that are one wordpiece, in text that was
+not learned from. That is --held_out_file, or a tenth of the input.
 """
 
 import collections
@@ -40,7 +40,7 @@ from data_prep.text.tokenization import (
 )
 
 # Of 14 MB of abstracts, 0.9999 and ASCII are 114 characters, which leave 0.050 % of other abstracts' words unknown;
-# 0.99999 are 155, and 0.014 %, at 0.0007 pieces a word more.
+# 0.99999 are 155, and 0.014 %, at 0.0007 wordpieces per word more.
 CHARACTER_COVERAGE = 0.99999
 # The texts of tasks have them all, even if this text is without some: of those abstracts parentheses and brackets
 # were taken out, so that 3.3 % of the words of articles would be unknown.
@@ -164,15 +164,15 @@ def choose_alphabet(chars, do_lower_case):
 
 
 def learn_pieces(words, alphabet, number):
-    """Learns pieces of two characters or more.
+    """Learns wordpieces of two characters or more.
 
     Args:
       words: `{word: count}`.
-      alphabet: list of characters. A word with another is unknown whatever its pieces, so none is learned of it.
+      alphabet: list of characters. A word with another is unknown whatever its wordpieces, so none is learned of it.
       number: int, how many.
 
     Returns:
-      list of at most `number` different pieces in the order of their merges; fewer if every word is one piece.
+      list of at most `number` different wordpieces in the order of their merges; fewer if every word is one wordpiece.
     """
     starts = {ord(char): FIRST_CODE_POINT + i for i, char in enumerate(alphabet)}
     insides = {char: code_point + len(alphabet) for char, code_point in starts.items()}
@@ -186,7 +186,7 @@ def learn_pieces(words, alphabet, number):
     originals = {code_point: char for table in (starts, insides) for char, code_point in table.items()}
     last_start = FIRST_CODE_POINT + len(alphabet) - 1
     pieces = [(CONTINUATION if ord(merge[0]) > last_start else "") + merge.translate(originals) for merge in merges]
-    # Once every word is one piece, sentencepiece goes on with pairs that are no longer in any.
+    # Once every word is one wordpiece, sentencepiece goes on with pairs that are no longer in any.
     position = {piece: i for i, piece in enumerate(pieces)}
     return pieces[: 1 + max(position.get(word, len(pieces)) for word in usable)]
 
@@ -204,7 +204,7 @@ def _merge_pairs(words, number, num_chars):
         input_format="tsv",  # word and count
         model_writer=model,
         model_type="bpe",
-        vocab_size=number + num_chars + 2,  # it counts characters and its special pieces
+        vocab_size=number + num_chars + 2,  # it counts characters and its special tokens
         hard_vocab_limit=False,
         max_sentencepiece_length=MAX_WORD_CHARS,
         character_coverage=1.0,
@@ -228,12 +228,12 @@ def build_vocab(words, chars, vocab_size, do_lower_case, num_unused=99):
 
     Args:
       words, chars: `{word: count}` and `{character: count}` of the text, see `WordCounts`.
-      vocab_size: int, pieces.
+      vocab_size: int, wordpieces.
       do_lower_case: bool, whether the text is lower-cased.
-      num_unused: int, pieces `[unused1]` and so on, for later use.
+      num_unused: int, wordpieces `[unused1]` and so on, for later use.
 
     Returns:
-      list of `vocab_size` different pieces.
+      list of `vocab_size` different wordpieces.
 
     Raises:
       InputError: `vocab_size` is too small for the alphabet or too large for the text.
@@ -243,7 +243,7 @@ def build_vocab(words, chars, vocab_size, do_lower_case, num_unused=99):
     vocab = ["[PAD]", *unused, *REQUIRED_PIECES, *alphabet, *(CONTINUATION + char for char in alphabet)]
     if vocab_size < len(vocab):
         raise InputError(
-            f"--vocab_size={vocab_size}: too small; the special pieces are {1 + len(REQUIRED_PIECES)}, the unused ones "
+            f"--vocab_size={vocab_size}: too small; the special tokens are {1 + len(REQUIRED_PIECES)}, the unused ones "
             f"{num_unused}, the characters 2 x {len(alphabet)}; expected at least {len(vocab)}"
         )
     vocab += learn_pieces(words, alphabet, vocab_size - len(vocab))
@@ -262,7 +262,7 @@ def measure(vocab, words):
       words: `{word: count}`, not empty.
 
     Returns:
-      (pieces a word, share of unknown words, share of words that are one piece and known): three floats.
+      (wordpieces per word, share of unknown words, share of words that are one wordpiece and known): three floats.
     """
     tokenizer = WordpieceTokenizer(vocab)
     pieces = unknown = whole = 0
@@ -285,19 +285,21 @@ def report(vocabs, words):
       words: `{word: count}`.
     """
     width = max(len("vocabulary"), *map(len, vocabs))
-    lines = [f"{'vocabulary':{width}}  pieces  pieces a word  unknown words  whole words"]
+    lines = [f"{'vocabulary':{width}}  wordpieces  wordpieces per word  unknown words  whole words"]
     for name, vocab in vocabs.items():
         pieces, unknown, whole = measure(vocab, words)
-        lines.append(f"{name:{width}}  {len(vocab):6,}  {pieces:13.3f}  {unknown:13.3%}  {whole:11.1%}")
+        lines.append(f"{name:{width}}  {len(vocab):10,}  {pieces:19.3f}  {unknown:13.3%}  {whole:11.1%}")
     return lines
 
 
 def define_flags():
     flags.DEFINE_string("input_file", None, "Text files: paths and patterns, separated by commas.")
     flags.DEFINE_string("output_file", None, "vocab.txt to write.")
-    flags.DEFINE_integer("vocab_size", 28996, "Pieces, all kinds together.", lower_bound=1, upper_bound=10_000_000)
+    flags.DEFINE_integer("vocab_size", 28996, "Wordpieces, all kinds together.", lower_bound=1, upper_bound=10_000_000)
     flags.DEFINE_bool("do_lower_case", True, "Lower-case and strip accents: true for uncased models.")
-    flags.DEFINE_integer("num_unused", 99, "Pieces [unused1] and so on, for words to be added later.", lower_bound=0)
+    flags.DEFINE_integer(
+        "num_unused", 99, "Wordpieces [unused1] and so on, for words to be added later.", lower_bound=0
+    )
     flags.DEFINE_string("compare_vocab", None, "Another vocab.txt, to be in the report.")
     flags.DEFINE_string(
         "held_out_file", None, "Text files to report on; unset: a tenth of the input, which is not learned from."
@@ -331,7 +333,7 @@ def main(_):
 
     vocab = build_vocab(words, chars, values.vocab_size, values.do_lower_case, values.num_unused)
     write_lines(values.output_file, vocab)
-    print(f"{len(vocab):,} pieces, learned from {training.number:,} words, written to {values.output_file}")
+    print(f"{len(vocab):,} wordpieces, learned from {training.number:,} words, written to {values.output_file}")
     print(f"In {sum(measured.values()):,} words ({measured_on}):")
     print("\n".join(report({values.output_file: load_vocab(values.output_file)} | compared, measured)))
 

@@ -123,7 +123,7 @@ def warn_of_losses(counts, settings):
         logging.warning("%d bytes that are not UTF-8 were left out", counts.invalid_bytes)
     if counts.cut_pieces:
         logging.warning(
-            "%d of %d lines have more than the %d pieces that a sequence holds: at least %d of all %d pieces "
+            "%d of %d lines have more than the %d wordpieces that a sequence holds: at least %d of all %d wordpieces "
             "are cut off each time; with --split_long_lines such a line becomes several instead",
             counts.long_lines,
             counts.lines,
@@ -142,13 +142,13 @@ def define_record_flags():
     """Defines the flags that say how records are made of text."""
     flags.DEFINE_string("vocab_file", None, "vocab.txt of the model.")
     flags.DEFINE_bool("do_lower_case", True, "Lower-case and strip accents: true for uncased models.")
-    flags.DEFINE_integer("max_seq_length", 128, "Pieces a sequence, special ones included.", lower_bound=5)
-    flags.DEFINE_integer("max_predictions_per_seq", 20, "Masked pieces a sequence at most.", lower_bound=1)
+    flags.DEFINE_integer("max_seq_length", 128, "Wordpieces per sequence, special tokens included.", lower_bound=5)
+    flags.DEFINE_integer("max_predictions_per_seq", 20, "Masked wordpieces per sequence at most.", lower_bound=1)
     flags.DEFINE_integer("random_seed", 12345, "Seed of segments, masks and order.")
     flags.DEFINE_integer("dupe_factor", 10, "Times that the text is gone through, with other masks.", lower_bound=1)
-    flags.DEFINE_float("masked_lm_prob", 0.15, "Share of the pieces to mask.", lower_bound=0, upper_bound=1)
+    flags.DEFINE_float("masked_lm_prob", 0.15, "Share of the wordpieces to mask.", lower_bound=0, upper_bound=1)
     flags.DEFINE_float("short_seq_prob", 0.1, "Share of the documents to cut shorter.", lower_bound=0, upper_bound=1)
-    flags.DEFINE_bool("do_whole_word_mask", False, "Mask all pieces of a word or none.")
+    flags.DEFINE_bool("do_whole_word_mask", False, "Mask all wordpieces of a word or none.")
     flags.DEFINE_enum("invalid_utf8", "error", ["error", "drop"], "What to do with bytes that are not UTF-8.")
     flags.DEFINE_bool(
         "split_long_lines", False, "Cut lines longer than a sequence into segments of the length of sentences."
@@ -203,7 +203,7 @@ def main(_):
     warn_of_losses(counts, settings)
     fill, length = counts.record_pieces / counts.records, settings.options.max_seq_length
     print(
-        f"{counts.documents:,} documents, {counts.lines:,} lines, {counts.pieces:,} pieces: wrote "
+        f"{counts.documents:,} documents, {counts.lines:,} lines, {counts.pieces:,} wordpieces: wrote "
         f"{counts.records:,} instances to {counts.files:,} file{'s' * (counts.files > 1)}, "
         f"{fill:.1f} of {length} positions filled ({fill / length:.1%})"
     )

@@ -196,7 +196,7 @@ def _provide(file, work, mirror, from_dir):
         os.unlink(path)
         raise InputError(f"{error}; removed") from None
     if file.digest is None:
-        print(f"  sha256 {_digest(path, 'sha256')} of {file.name}: none is published to hold it against")
+        print(f"  sha256 {_digest(path, 'sha256')} of {file.name}: none is published to compare it with")
     return path
 
 

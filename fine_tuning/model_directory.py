@@ -2,7 +2,7 @@
 
     fine_tuning.json    {"task": "ner", "do_lower_case": false, "max_seq_length": 128}
     bert_config.json    the architecture
-    vocab.txt           the pieces
+    vocab.txt           the wordpieces
     label_map.json      from label to output; not where a model answers by a span
     model.ckpt-N.*      the weights; the newest count
 
@@ -150,7 +150,7 @@ def read(path: str, task: str | None = None) -> ModelDirectory:
     if not checkpoint.newest(path):
         raise InputError(f"{path}: no checkpoint; expected a model whose training has ended")
     if labels and found is tasks.NER:
-        labels = ner.in_bio(labels)
+        labels = ner.in_bio(labels, os.path.join(path, label_map.FILE_NAME))
     return ModelDirectory(path, found, config, tokenizer, settings["max_seq_length"], labels, settings)
 
 

@@ -79,7 +79,7 @@ def load_annotator(names: Mapping[str, str], re_model: str | None, splitter: str
 def _warn_of_types(taggers, classifier):
     """Says so if no pair of the entities that are found is one that the model of relations knows."""
     types, directory = set().union(*(tagger.types for tagger in taggers)), classifier.directory
-    if not relations.can_relate(types, directory.settings):
+    if not relations.can_relate([*types, *types], directory.settings):  # a sentence may have two of each
         pairs = ", ".join(" and ".join(pair) for pair in directory.settings["entity_pairs"])
         logging.warning(
             "%s: relates %s, but the models find %s; expected --ner_model=NAME=DIR with such names, or input with such "

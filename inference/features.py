@@ -1,4 +1,4 @@
-"""Contextual vectors of pieces, words and sentences: the outputs of BERT's layers for lines of text.
+"""Contextual vectors of wordpieces, words and sentences: the outputs of BERT's layers for lines of text.
 
 A line is one text, or two, `first ||| second`, which become `[CLS] first [SEP] second [SEP]`; what does not fit into a
 sequence is cut off as in the original.
@@ -46,21 +46,21 @@ _WINDOW_BYTES = 64 << 20  # of vectors that are held in memory, so that batches 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A line in pieces. Spans count characters of the line, the end exclusive."""
+    """A line in wordpieces. Spans count characters of the line, the end exclusive."""
 
     sequence: sequences.Sequence
-    tokens: list[str]  # pieces, [CLS] and [SEP] included
+    tokens: list[str]  # wordpieces, [CLS] and [SEP] included
     token_spans: list[tuple[int, int]]
-    words: list[str]  # what stands between white space; those without a piece, or cut off, are left out
+    words: list[str]  # what stands between white space; those without a wordpiece, or cut off, are left out
     word_spans: list[tuple[int, int]]
     word_tokens: list[tuple[int, int]]  # for each word its first token and the one after its last
-    is_cut: bool  # pieces are left out at the end
+    is_cut: bool  # wordpieces are left out at the end
 
 
 def encode_line(text: str, tokenizer: FullTokenizer, max_seq_length: int) -> Line:
-    """Makes a `Line` of at most `max_seq_length` pieces.
+    """Makes a `Line` of at most `max_seq_length` wordpieces.
 
-    Of two texts that do not fit, the longer one loses pieces until they do, the second if they are of one length.
+    Of two texts that do not fit, the longer one loses wordpieces until they do, the second if they are of one length.
     """
     found = [
         list(itertools.islice(_pieces(text, *span, tokenizer), max_seq_length)) for span in split_pair(text)
@@ -95,7 +95,7 @@ def split_pair(text: str) -> list[tuple[int, int]]:
 
 
 def _pieces(text, start, end, tokenizer):
-    """Yields the pieces of `text[start:end]`, their spans and those of their words."""
+    """Yields the wordpieces of `text[start:end]`, their spans and those of their words."""
     for word in _WORDS.finditer(text, start, end):
         offset = word.start()
         beginning = text[offset : min(word.end(), offset + _MAX_WORD_CHARS)]
@@ -152,8 +152,8 @@ class Extractor:
     Args:
       bert: `BertModel`.
       layers: their indices, also negative ones; None for the pooler's output.
-      combination: one of `COMBINATIONS`: what to make of several layers' vectors of a piece.
-      unit: `TOKEN`; `WORD`, over a word's pieces; `SENTENCE`, over all of the line with [CLS] and [SEP], but not
+      combination: one of `COMBINATIONS`: what to make of several layers' vectors of a wordpiece.
+      unit: `TOKEN`; `WORD`, over a word's wordpieces; `SENTENCE`, over all of the line with [CLS] and [SEP], but not
         padding, as in Sentence-BERT (Reimers and Gurevych 2019).
       pooling: one of `POOLINGS[unit]`; None for tokens.
 

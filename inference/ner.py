@@ -38,7 +38,7 @@ class Word:
     start: int
     end: int
     label: str  # O, B, I, or with a type: B-Disease
-    confidence: float  # the probability of its first piece's label
+    confidence: float  # the probability of its first wordpiece's label
 
 
 def load_tagger(name: str, directory: ModelDirectory) -> Tagger:
@@ -126,9 +126,9 @@ def tag(
 
 
 def _label_words(texts, tagger, batch_size, advance):
-    """Yields for each sentence the label of each word's first piece, and its probability: two lists.
+    """Yields for each sentence the label of each word's first wordpiece, and its probability: two lists.
 
-    A word without a piece has O.
+    A word without a wordpiece has O.
 
     Args:
       texts: for each sentence a list of words.
@@ -157,7 +157,7 @@ def _encode(tokens, directory):
 
 
 def join_words(spans: Iterable[tuple[int, int]], labels: Iterable[str], confidences: Iterable[float]) -> list[Word]:
-    """Makes words of the labels that their first pieces have.
+    """Makes words of the labels that their first wordpieces have.
 
     Data sets differ in what a word is: `IL-2` is one, or three. Where a model says of a word that touches the one
     before that it goes on (`X`), it learned on data where they are one, and the word shares its entity. Any other

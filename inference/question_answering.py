@@ -159,7 +159,7 @@ def _score(question, documents, reader, batch_size, advance):
     if not size:
         raise InputError(f"{question!r:.80}: no text in the question; expected some")
     if size > longest:
-        logging.warning("the question has %d pieces, of which the model reads the first %d", size, longest)
+        logging.warning("the question has %d wordpieces, of which the model reads the first %d", size, longest)
     passages = (passage for document in documents for passage in _passages(document, question))
     total = empty = 0
     for chunk in sequences.in_chunks(passages, _size, sequences.CHUNK_CHARACTERS):
@@ -321,7 +321,7 @@ def locate(
 ) -> tuple[int, int]:
     """Where an answer is in its document.
 
-    The place is that of its pieces. Where the original takes more or other text than these (see
+    The place is that of its wordpieces. Where the original takes more or other text than these (see
     `data_prep.tasks.answers.recover_text`), it is that of the text, whose words are joined by single spaces.
 
     Returns:
@@ -338,9 +338,9 @@ def locate(
 
 
 def _piece_span(piece, passage, encoding, tokenizer):
-    """Where a piece of the context, by its index, is in the document's text."""
+    """Where a wordpiece of the context, by its index, is in the document's text."""
     word = encoding.word_of[piece]
-    number = piece - bisect.bisect_left(encoding.word_of, word)  # among the pieces of its word
+    number = piece - bisect.bisect_left(encoding.word_of, word)  # among the wordpieces of its word
     _, spans = tokenizer.tokenize_with_spans(passage.example.words[word])
     return tuple(passage.starts[word] + place for place in spans[number])
 

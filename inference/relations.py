@@ -1,6 +1,7 @@
 """Classifies the pairs of entities of a sentence with a model that run_re.py trained."""
 
 import bisect
+import collections
 import dataclasses
 import itertools
 import json
@@ -130,10 +131,10 @@ def find_pairs(document: Document, settings: Mapping[str, Any]) -> Iterator[Pair
 
 
 def can_relate(types: Iterable[str], settings: Mapping[str, Any]) -> bool:
-    """Whether a model, by its settings, makes a pair of entities of some of these types."""
+    """Whether a model, by its settings, makes a pair of some entities of these types, a type for each."""
     markers = _markers(settings)
-    known = {markers.get(_as_marker(name)) for name in types}
-    return any({marker[1:-1] for marker in pair} <= known for pair in settings["entity_pairs"])
+    known = collections.Counter(markers.get(_as_marker(name)) for name in types)
+    return any(collections.Counter(marker[1:-1] for marker in pair) <= known for pair in settings["entity_pairs"])
 
 
 def _markers(settings):

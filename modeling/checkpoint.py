@@ -265,7 +265,7 @@ def _check_shape(prefix, name, shapes, expected):
     if list(shapes[name]) != expected:
         hint = ""
         if name.endswith("word_embeddings") and shapes[name][1:] == expected[1:]:
-            hint = f"; its vocabulary has {shapes[name][0]} pieces, bert_config.json says {expected[0]}"
+            hint = f"; its vocabulary has {shapes[name][0]} wordpieces, bert_config.json says {expected[0]}"
         raise InputError(f"{prefix}: variable {name} has shape {list(shapes[name])}, the model needs {expected}{hint}")
 
 

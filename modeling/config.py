@@ -45,7 +45,7 @@ class BertConfig:
     All are needed in `bert_config.json`; BERT-base cased has the values given here.
     """
 
-    vocab_size: int  # pieces in the vocabulary, 28,996
+    vocab_size: int  # wordpieces in the vocabulary, 28,996
     hidden_size: int  # width of every layer, 768
     num_hidden_layers: int  # 12
     num_attention_heads: int  # 12, divides hidden_size
@@ -108,7 +108,7 @@ class BertConfig:
             logging.info("%s: %d wordpieces; the model's other %d rows are not used", vocab_file, size, padding)
 
     def check_sequence_length(self, length: int) -> None:
-        """Raises InputError if sequences of `length` pieces are longer than the model can take."""
+        """Raises InputError if sequences of `length` wordpieces are longer than the model can take."""
         if length > self.max_position_embeddings:
             raise InputError(
                 f"--max_seq_length={length}: the model was made for at most "

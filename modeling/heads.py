@@ -73,7 +73,7 @@ class Transform(keras.layers.Layer):
 
 
 class MaskedLanguageModel(keras.layers.Layer):
-    """Predicts the piece at each masked position; the output weights are the word embeddings."""
+    """Predicts the wordpiece at each masked position; the output weights are the word embeddings."""
 
     def __init__(self, config: BertConfig, name: str = "predictions") -> None:
         super().__init__(name=name)
@@ -139,7 +139,7 @@ class PretrainingModel(keras.layers.Layer):
 
 
 class TokenClassifier(keras.layers.Layer):
-    """BERT with a label for every piece (NER)."""
+    """BERT with a label for every wordpiece (NER)."""
 
     def __init__(self, config: BertConfig, num_labels: int) -> None:
         super().__init__(name="token_classifier")

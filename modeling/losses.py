@@ -26,7 +26,7 @@ def masked_lm_loss(
 
     Args:
       logits: [B, P, V].
-      ids: int [B, P], the pieces that were masked.
+      ids: int [B, P], the wordpieces that were masked.
       weights: [B, P], 1 for a masked position and 0 for padding.
       total: sum(w) of the whole batch.
 
@@ -47,7 +47,7 @@ def next_sentence_loss(
 
 
 def token_loss(logits: tf.Tensor, label_ids: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Sum over all pieces of weight 1, special pieces included; [B, F, L], int [B, F], [B, F] to a scalar."""
+    """Sum over all wordpieces of weight 1, special tokens included; [B, F, L], int [B, F], [B, F] to a scalar."""
     return tf.reduce_sum(cross_entropy(logits, label_ids) * tf.cast(weights, tf.float32))
 
 

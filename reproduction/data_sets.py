@@ -107,7 +107,7 @@ class Model:
 
 
 def is_uncased(vocab_file):
-    """Whether a vocabulary has no capital letter but in its special pieces, so that text must be lower-cased for it."""
+    """Whether a vocabulary has no capital letter but in its special tokens, so that text must be lower-cased for it."""
     pieces = (line for _, line in read_lines(vocab_file))
     return all(piece == piece.lower() for piece in pieces if not piece.startswith("["))
 

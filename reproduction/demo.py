@@ -23,7 +23,7 @@ WRITTEN = {
     "shards/manifest.json": "what the shards of pre-training records hold",
     "pretraining/model.ckpt-*.index": "pre-trained checkpoint, TensorBoard events beside",
     "ner/model.ckpt-*.index": "fine-tuned checkpoint",
-    "ner/label_test.txt": "predicted label of each piece of token_test.txt",
+    "ner/label_test.txt": "predicted label of each wordpiece of token_test.txt",
     "ner/NER_result_conll.txt": "words, true and predicted labels",
     "re/test_predictions.tsv": "predicted relation of each sentence of relations/test.tsv",
     "qa/nbest_predictions.json": "answers to each question on each of its contexts",

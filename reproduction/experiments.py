@@ -100,7 +100,7 @@ def plan(data_set, model, seed, data_dir, runs_dir, extra=()):
 
 
 def _detokenize_command(data, directory):
-    """Of the labelled pieces, words with true and predicted label: `NER_result_conll.txt`."""
+    """Of the labelled wordpieces, words with true and predicted label: `NER_result_conll.txt`."""
     paths = [f"--{name}_path={os.path.join(directory, f'{name}.txt')}" for name in ("token_test", "label_test")]
     answers = os.path.join(data, "test.tsv")
     return ["biocodes/ner_detokenize.py", *paths, f"--answer_path={answers}", f"--output_dir={directory}"]

@@ -1,4 +1,4 @@
-"""Pre-training instances: two segments of text, some pieces masked; record for record those of the original.
+"""Pre-training instances: two segments of text, some wordpieces masked; record for record those of the original.
 
 Which records come out depends on every call to the random generator and on their order. So the functions
 here make the same calls as the original's `create_instances_from_document` and
@@ -15,24 +15,24 @@ from data_prep.text.tokenization import CONTINUATION
 
 SPECIAL_PIECES = 3  # [CLS] A [SEP] B [SEP]
 RANDOM_DOCUMENT_TRIES = 10  # to find another document than the segment A's own
-MASK_PROBABILITY = 0.8  # of a piece to predict: replaced by [MASK]
-KEEP_PROBABILITY = 0.5  # of the others: left as it is; else replaced by a random piece
+MASK_PROBABILITY = 0.8  # of a wordpiece to predict: replaced by [MASK]
+KEEP_PROBABILITY = 0.5  # of the others: left as it is; else replaced by a random wordpiece
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """How instances are made; the names and defaults of the original's flags."""
 
-    max_seq_length: int = 128  # pieces, special ones included
+    max_seq_length: int = 128  # wordpieces, special tokens included
     max_predictions_per_seq: int = 20
     dupe_factor: int = 10  # times that the text is gone through, with other masks
-    masked_lm_prob: float = 0.15  # share of the pieces to predict
+    masked_lm_prob: float = 0.15  # share of the wordpieces to predict
     short_seq_prob: float = 0.1  # share of the documents cut into shorter sequences
-    do_whole_word_mask: bool = False  # predict all pieces of a word or none
+    do_whole_word_mask: bool = False  # predict all wordpieces of a word or none
 
     @property
     def max_pieces(self):
-        """Pieces of text in a sequence."""
+        """Wordpieces of text in a sequence."""
         return self.max_seq_length - SPECIAL_PIECES
 
 
@@ -76,8 +76,8 @@ def create_records(corpus, vocabulary, options, rng, progress=lambda: None):
       progress: called after each document.
 
     Returns:
-      (records, pieces): list of serialized tf.train.Example with the features of
-      `records.pretraining_features`; how many pieces they hold, padding left out.
+      (records, wordpieces): list of serialized tf.train.Example with the features of
+      `records.pretraining_features`; how many wordpieces they hold, padding left out.
     """
     shuffle(corpus.documents, rng.getrandbits)
     records, pieces = [], 0
@@ -103,7 +103,7 @@ def segment_pairs(corpus, document, options, rng):
     segment is taken from a random place instead, and the lines that it displaces begin the next sequence.
 
     Yields:
-      (a, b, is_random_next): `a` and `b` are bounds `(start, end)` in `corpus.ids`, at least one piece
+      (a, b, is_random_next): `a` and `b` are bounds `(start, end)` in `corpus.ids`, at least one wordpiece
       each, together at most `options.max_pieces`.
     """
     random, getrandbits = rng.random, rng.getrandbits
@@ -129,7 +129,7 @@ def segment_pairs(corpus, document, options, rng):
 
 
 def _random_segment(corpus, document, target, getrandbits):
-    """Returns the bounds of lines that hold `target` pieces or reach the end of a random document."""
+    """Returns the bounds of lines that hold `target` wordpieces or reach the end of a random document."""
     for _ in range(RANDOM_DOCUMENT_TRIES):
         other = below(getrandbits, len(corpus.documents))
         if other != document:
@@ -141,7 +141,7 @@ def _random_segment(corpus, document, target, getrandbits):
 
 
 def _truncate(a, b, max_pieces, random):
-    """Takes single pieces off the longer segment, from its front or its back, until both fit."""
+    """Takes single wordpieces off the longer segment, from its front or its back, until both fit."""
     a_start, a_end = a
     b_start, b_end = b
     for _ in range(a_end - a_start + b_end - b_start - max_pieces):
@@ -159,7 +159,7 @@ def _truncate(a, b, max_pieces, random):
 
 
 def _encode_instance(ids, a_length, is_random_next, vocabulary, options, rng):
-    """Masks pieces of `ids` in place (list of int, special pieces included) and returns the record.
+    """Masks wordpieces of `ids` in place (list of int, special tokens included) and returns the record.
 
     `a_length` counts [CLS], the first segment and its [SEP].
     """
@@ -188,7 +188,7 @@ def _encode_runs(name, *runs):
 
 
 def _mask(ids, a_length, vocabulary, options, rng):
-    """Replaces the pieces to predict in `ids`, and returns `{position: original id}`."""
+    """Replaces the wordpieces to predict in `ids`, and returns `{position: original id}`."""
     random, getrandbits = rng.random, rng.getrandbits
     num_to_predict = min(options.max_predictions_per_seq, max(1, int(round(len(ids) * options.masked_lm_prob))))
     candidates = [*range(1, a_length - 1), *range(a_length, len(ids) - 1)]

@@ -18,7 +18,7 @@ BATCH_CHARS = 4_000_000  # characters tokenized at once: some 100 MB
 
 # A long line is cut into segments of at most this share of a sequence, which is the length of a sentence. Two
 # segments that fill a sequence each would be cut to fit into one: of abstracts as lines, five passes then cover
-# 77 % of the pieces, with a share of 1/2 99.9 %, with 1/4 100 % (sentences as lines: 99.5 %).
+# 77 % of the wordpieces, with a share of 1/2 99.9 %, with 1/4 100 % (sentences as lines: 99.5 %).
 SEGMENTS_A_SEQUENCE = 4
 
 
@@ -27,9 +27,9 @@ class Counts:
     """What was read, dropped, cut and written; counts of parts add up."""
 
     documents: int = 0
-    lines: int = 0  # that yield pieces
+    lines: int = 0  # that yield wordpieces
     pieces: int = 0
-    long_lines: int = 0  # with more pieces than a sequence holds
+    long_lines: int = 0  # with more wordpieces than a sequence holds
     cut_pieces: int = 0  # of long lines, beyond what a sequence holds
     invalid_bytes: int = 0
     records: int = 0
@@ -166,13 +166,13 @@ def read_corpus(lines, tokenizer, max_pieces, counts, invalid_utf8="error", spli
     Args:
       lines: iterable as of `TextFiles.lines`.
       tokenizer: a FastTokenizer.
-      max_pieces: pieces of text that a sequence holds; a longer line is long.
+      max_pieces: wordpieces of text that a sequence holds; a longer line is long.
       counts: `Counts`, to which what is read is added.
       invalid_utf8: see `decode_line`.
       split_long_lines: cut long lines into several, see `SEGMENTS_A_SEQUENCE`.
 
     Returns:
-      A `Corpus`. A line without a piece (of control characters, say) is left out.
+      A `Corpus`. A line without a wordpiece (of control characters, say) is left out.
     """
     ids, lengths, numbers = [], [], []
     for texts, documents in _text_batches(lines, counts, invalid_utf8):
@@ -220,7 +220,7 @@ def _text_batches(lines, counts, invalid_utf8):
 
 
 def _continues_word(vocab):
-    """Returns bool [ids]: whether the piece of an id continues a word (`##s`)."""
+    """Returns bool [ids]: whether the wordpiece of an id continues a word (`##s`)."""
     continues = np.zeros(max(vocab.values()) + 1, bool)
     continues[[i for piece, i in vocab.items() if piece.startswith("##")]] = True
     return continues
@@ -230,9 +230,9 @@ def _split_lines(lengths, numbers, inside_word, max_pieces):
     """Cuts the lines longer than `max_pieces` before words, or anywhere in a word longer than a segment.
 
     Args:
-      lengths: int64 [lines], pieces a line.
+      lengths: int64 [lines], wordpieces a line.
       numbers: int64 [lines], the document of each.
-      inside_word: bool [pieces], whether a piece is not the first of a word.
+      inside_word: bool [pieces], whether a wordpiece is not the first of a word.
 
     Returns:
       New `lengths` and `numbers`, of more lines.

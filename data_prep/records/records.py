@@ -1,7 +1,7 @@
 """TFRecord files: what is in them, and the input pipeline that every program reads them with.
 
 One specification drives writer and reader; the names are the original's. A pre-training record has
-fixed lengths and is padded. A fine-tuning record holds one value a piece and is padded when batched.
+fixed lengths and is padded. A fine-tuning record holds one value a wordpiece and is padded when batched.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ READ_BUFFER = 8 << 20  # bytes, where a file is read in one go
 class Feature:
     """One feature of a record."""
 
-    length: int | None = None  # values a record; None: as many as pieces, padded with 0 in a batch
+    length: int | None = None  # values a record; None: as many as wordpieces, padded with 0 in a batch
     dtype: tf.DType = tf.int32  # int32 (stored as int64) or float32
     limit: int | None = None  # values are below it
 
@@ -42,7 +42,7 @@ def pretraining_features(max_seq_length, max_predictions_per_seq, vocab_size):
 
 
 def token_features(vocab_size, num_labels):
-    """What `run_ner` writes and reads: a label for every piece."""
+    """What `run_ner` writes and reads: a label for every wordpiece."""
     return {
         "input_ids": Feature(limit=vocab_size),
         "input_mask": Feature(limit=2),
@@ -62,7 +62,7 @@ def label_features(vocab_size, num_labels):
 
 
 def span_features(vocab_size, max_seq_length):
-    """What `run_qa` writes and reads: the first and the last piece of the answer, both 0 for none."""
+    """What `run_qa` writes and reads: the first and the last wordpiece of the answer, both 0 for none."""
     return {
         "input_ids": Feature(limit=vocab_size),
         "input_mask": Feature(limit=2),
@@ -143,7 +143,7 @@ def training_batches(data, batch_size, seed, start=0, padding=None, share=None):
 
     Args:
       data: a list of `RecordFile`. A count may be None if `start` is 0 and the share is all.
-      batch_size: examples a batch.
+      batch_size: examples per batch.
       seed: int.
       start: records of the share that were read before, a multiple of `batch_size`.
       padding: a `Padding`; None for the default.

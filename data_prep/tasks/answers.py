@@ -28,14 +28,14 @@ class Options:
     """What is a candidate, and how many are listed."""
 
     n_best_size: int = 20
-    max_answer_length: int = 30  # pieces
+    max_answer_length: int = 30  # wordpieces
     with_negative: bool = False  # SQuAD 2.0: a question may have no answer
     null_score_diff_threshold: float = 0.0  # no answer where it scores higher than the best one by more than this
 
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A span of a context's pieces, or no answer (`first` is -1)."""
+    """A span of a context's wordpieces, or no answer (`first` is -1)."""
 
     first: int
     last: int
@@ -61,7 +61,7 @@ def predict(
       encoding: its `questions.Encoding`.
       logits: for each window the start and the end logits of its sequence, two arrays [F].
       options: `Options`.
-      do_lower_case: whether the pieces are lower-cased.
+      do_lower_case: whether the wordpieces are lower-cased.
 
     Returns:
       The text, "" for no answer; a list of dicts with `text`, `probability`, `start_logit`, `end_logit`, best first;
@@ -143,7 +143,7 @@ def _candidates(encoding, logits, options):
     owner = _windows_with_most_context(encoding.windows, len(encoding.pieces))
     result = []
     for number, ((begin, end), (start_logits, end_logits)) in enumerate(zip(encoding.windows, logits, strict=True)):
-        shift = begin - encoding.context_start  # from a place in the sequence to a piece of the context
+        shift = begin - encoding.context_start  # from a place in the sequence to a wordpiece of the context
         ends = [place + shift for place in _best(end_logits, options.n_best_size)]
         for first in (place + shift for place in _best(start_logits, options.n_best_size)):
             if not begin <= first < end or owner[first] != number:
@@ -161,9 +161,9 @@ def _best(logits, count):
 
 
 def _windows_with_most_context(windows, num_pieces):
-    """For each piece the number of the window in which it has most context on its shorter side.
+    """For each wordpiece the number of the window in which it has most context on its shorter side.
 
-    A longer window counts a little more: 0.01 a piece.
+    A longer window counts a little more: 0.01 a wordpiece.
     """
     best, owner = np.full(num_pieces, -np.inf), np.zeros(num_pieces, int)
     for number, (begin, end) in enumerate(windows):
@@ -189,15 +189,15 @@ def _text(example, encoding, candidate, basic_tokenizer):
 
 
 def recover_text(piece_text: str, source: str, basic_tokenizer: BasicTokenizer) -> str:
-    """The part of a source that a text of joined pieces stands for, as the original finds it.
+    """The part of a source that a text of joined wordpieces stands for, as the original finds it.
 
     Both are compared without spaces, character by character: `steve smith` in `Steve Smith's` is `Steve Smith`. Where
-    that fails (the tokenizer dropped or added characters, or an unknown piece stands in the text), it is all of it.
+    that fails (the tokenizer dropped or added characters, or an unknown wordpiece stands in the text), it is all of it.
 
     Args:
-      piece_text: pieces, joined to words.
-      source: the words of the context that the pieces are from, joined by spaces.
-      basic_tokenizer: the `BasicTokenizer` that the pieces were made with.
+      piece_text: wordpieces, joined to words.
+      source: the words of the context that the wordpieces are from, joined by spaces.
+      basic_tokenizer: the `BasicTokenizer` that the wordpieces were made with.
     """
     tokenized = " ".join(basic_tokenizer.tokenize(source))
     start = tokenized.find(piece_text)

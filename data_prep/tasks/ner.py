@@ -1,6 +1,6 @@
-"""NER data sets: word-per-line files to labelled pieces, and predicted pieces back to words.
+"""NER data sets: word-per-line files to labelled wordpieces, and predicted wordpieces back to words.
 
-Words are followed by their index all the way, never by the look of their pieces.
+Words are followed by their index all the way, never by the look of their wordpieces.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ class Sentence:
 
 @dataclasses.dataclass(frozen=True)
 class Window:
-    """A stretch of a sentence's pieces that makes one record: `[CLS]`, pieces `start` to `end`, `[SEP]`."""
+    """A stretch of a sentence's wordpieces that makes one record: `[CLS]`, wordpieces `start` to `end`, `[SEP]`."""
 
     sentence: int
     start: int
@@ -46,7 +46,7 @@ class Window:
 
 @dataclasses.dataclass(frozen=True)
 class Pieces:
-    """A sentence in pieces; `word_of[i]` is the index of the word that piece i belongs to."""
+    """A sentence in wordpieces; `word_of[i]` is the index of the word that wordpiece i belongs to."""
 
     tokens: list[str]
     word_of: list[int]
@@ -138,13 +138,20 @@ def make_label_list(sentences: Iterable[Sentence]) -> list[str]:
     return [PADDING, *sorted(found), CONTINUATION, CLS, SEP]
 
 
-def in_bio(labels: Iterable[str]) -> list[str]:
+def in_bio(labels: Iterable[str], where: str) -> list[str]:
     """A model's labels in BIO, in the order of its outputs: several outputs may have one label.
+
+    Args:
+      labels: as the model has them.
+      where: the file that they are from, for messages.
 
     Raises:
       InputError: they follow no scheme.
     """
-    return label_schemes.in_bio(labels, SPECIAL_LABELS)
+    try:
+        return label_schemes.in_bio(labels, SPECIAL_LABELS)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def data_labels(labels: Iterable[str]) -> list[str]:
@@ -152,7 +159,7 @@ def data_labels(labels: Iterable[str]) -> list[str]:
     return [label for label in labels if label not in SPECIAL_LABELS]
 
 
-# Pieces and records
+# Wordpieces and records
 
 
 def split_words(sentences: Iterable[Sentence], tokenizer: FullTokenizer) -> list[Pieces]:
@@ -169,7 +176,7 @@ def make_windows(pieces: Iterable[Pieces], max_seq_length: int, truncate: bool =
     """Cuts sentences into windows that fit a sequence.
 
     A longer sentence becomes windows that overlap by half, each beginning with a word, so that every
-    piece has context on both sides in one of them. With `truncate`, the original's way, its rest is left out.
+    wordpiece has context on both sides in one of them. With `truncate`, the original's way, its rest is left out.
     """
     room = max_seq_length - 2  # [CLS] and [SEP]
     windows = []
@@ -183,7 +190,7 @@ def make_windows(pieces: Iterable[Pieces], max_seq_length: int, truncate: bool =
 
 
 def _word_start(sentence, piece, after):
-    """The first piece of the word that holds `piece`, or `piece` if that word begins at or before `after`."""
+    """The first wordpiece of the word that holds `piece`, or `piece` if that word begins at or before `after`."""
     start = piece
     while start > 0 and sentence.word_of[start - 1] == sentence.word_of[piece]:
         start -= 1
@@ -214,7 +221,7 @@ def serialize(
 
 
 def label_pieces(pieces: Pieces, sentence: Sentence, labels: Sequence[str]) -> list[int]:
-    """Label indices of `[CLS]`, the pieces, `[SEP]`: a word's first piece has its label, the others have `X`."""
+    """Label indices of `[CLS]`, the wordpieces, `[SEP]`: a word's first wordpiece has its label, the others `X`."""
     previous = [-1, *pieces.word_of]
     names = [
         sentence.labels[word] if word != before else CONTINUATION
@@ -231,15 +238,15 @@ def merge_windows(
 ) -> list[np.ndarray]:
     """Joins the predicted labels of the windows of each sentence.
 
-    Where windows overlap, a piece has the label of the window in which it is farthest from an edge.
+    Where windows overlap, a wordpiece has the label of the window in which it is farthest from an edge.
 
     Args:
       windows: as of `make_windows`.
-      predictions: for each window, an array of label indices: `[CLS]`, pieces, `[SEP]`.
+      predictions: for each window, an array of label indices: `[CLS]`, wordpieces, `[SEP]`.
       pieces: as of `split_words`.
 
     Returns:
-      For each sentence, an array of label indices: `[CLS]`, the pieces that a window held, `[SEP]`.
+      For each sentence, an array of label indices: `[CLS]`, the wordpieces that a window held, `[SEP]`.
     """
     merged: list[Any] = [None] * len(pieces)
     depth: list[Any] = [None] * len(pieces)
@@ -258,14 +265,14 @@ def merge_windows(
 
 
 def _depth(size):
-    """How far each of `size` pieces is from the nearer edge of its window."""
+    """How far each of `size` wordpieces is from the nearer edge of its window."""
     return np.minimum(np.arange(size), np.arange(size)[::-1])
 
 
 def word_labels(sentence: Sentence, pieces: Pieces, predicted: np.ndarray, labels: Sequence[str]) -> list[str]:
-    """The label of each word: that of its first piece.
+    """The label of each word: that of its first wordpiece.
 
-    A word without a piece, or beyond a truncated sequence, or whose piece was given a special label, is `O`.
+    A word without a wordpiece, or beyond a truncated sequence, or whose wordpiece was given a special label, is `O`.
     """
     result = [OUTSIDE] * len(sentence.words)
     previous = -1
@@ -279,9 +286,9 @@ def word_labels(sentence: Sentence, pieces: Pieces, predicted: np.ndarray, label
 def write_predictions(
     output_dir: str, pieces: Iterable[Pieces], merged: Iterable[np.ndarray], labels: Sequence[str]
 ) -> None:
-    """Writes `token_test.txt` and `label_test.txt`: a piece and its label a line, `[CLS]` and `[SEP]` around.
+    """Writes `token_test.txt` and `label_test.txt`: a wordpiece and its label a line, `[CLS]` and `[SEP]` around.
 
-    As in the original, a piece labelled `[PAD]` is written as `O`.
+    As in the original, a wordpiece labelled `[PAD]` is written as `O`.
     """
     with (
         atomic_write(os.path.join(output_dir, "token_test.txt")) as token_file,

@@ -56,10 +56,10 @@ class Context:
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """An example in pieces; `word_of[i]` is the index of the word that piece i of the context belongs to.
+    """An example in wordpieces; `word_of[i]` is the index of the word that wordpiece i of the context belongs to.
 
-    `windows` are stretches `(start, end)` of the context's pieces, each of which makes a sequence. The answer is at
-    the pieces `first` to `last`, both -1 where there is none.
+    `windows` are stretches `(start, end)` of the context's wordpieces, each of which makes a sequence. The answer is at
+    the wordpieces `first` to `last`, both -1 where there is none.
     """
 
     question: list[str]
@@ -241,7 +241,7 @@ def _warn_of_repeated_ids(path, examples, verbose):
     _warn(path, "ids of several questions, all trained on", [x for x in counts if counts[x] > 1], verbose)
 
 
-# Pieces, windows and records
+# Wordpieces, windows and records
 
 
 def encode(
@@ -249,8 +249,8 @@ def encode(
 ) -> Iterator[Encoding]:
     """Yields the `Encoding` of each example.
 
-    A question is cut to `max_query_length` pieces. A context that does not fit into the rest of the sequence
-    makes several windows, `doc_stride` pieces apart.
+    A question is cut to `max_query_length` wordpieces. A context that does not fit into the rest of the sequence
+    makes several windows, `doc_stride` wordpieces apart.
     """
     tokenize = functools.lru_cache(100_000)(tokenizer.tokenize)
     for example in examples:
@@ -282,7 +282,7 @@ def _windows(count, room, stride):
 
 
 def _improve_span(pieces, first, last, answer):
-    """Narrows a span of whole words to the answer itself where its pieces are among theirs.
+    """Narrows a span of whole words to the answer itself where its wordpieces are among theirs.
 
     For instance `( 1895 - 1943 ) .` to `1895`; leftmost match first, as in the original.
     """

@@ -144,7 +144,7 @@ def serialize(
     max_seq_length: int,
     truncate: bool = False,
 ) -> Iterator[bytes]:
-    """Yields a record an example: `[CLS]`, the pieces, `[SEP]`.
+    """Yields a record an example: `[CLS]`, the wordpieces, `[SEP]`.
 
     A sentence that is too long is cut as of `cut`. A last line of log counts those.
 
@@ -171,13 +171,13 @@ def serialize(
             }
         )
     if long:
-        logging.warning("%d sentences cut to %d pieces, an entity lost in %d of them", long, max_seq_length, lost)
+        logging.warning("%d sentences cut to %d wordpieces, an entity lost in %d of them", long, max_seq_length, lost)
 
 
 def split_sentence(
     sentence: str, tokenizer: FullTokenizer, room: int, truncate: bool = False
 ) -> tuple[list[str], bool, bool]:
-    """The pieces of a sentence, at most `room`; whether it was cut, and whether an entity was lost."""
+    """The wordpieces of a sentence, at most `room`; whether it was cut, and whether an entity was lost."""
     pieces, spans = tokenizer.tokenize_with_spans(sentence)
     if len(pieces) <= room:
         return pieces, False, False
@@ -188,7 +188,7 @@ def split_sentence(
 
 
 def cut(pieces: list[str], room: int, first: int, last: int) -> list[str]:
-    """Cuts a sentence so that its entities stay, which are at the pieces `first` to `last`.
+    """Cuts a sentence so that its entities stay, which are at the wordpieces `first` to `last`.
 
     In this order: 1. the end is cut off; 2. where that would lose an entity, both sides of the two; 3. where they are
     too far apart for that, also the middle between them.
@@ -199,7 +199,7 @@ def cut(pieces: list[str], room: int, first: int, last: int) -> list[str]:
       first, last: indices.
 
     Returns:
-      `room` pieces.
+      `room` wordpieces.
     """
     if last < room:
         return pieces[:room]
@@ -211,7 +211,7 @@ def cut(pieces: list[str], room: int, first: int, last: int) -> list[str]:
 
 
 def _entity_pieces(sentence, spans):
-    """Indices of the first piece of the first and of the last piece of the last anonymized entity; 0, 0 if none."""
+    """Indices of the wordpieces with which the first anonymized entity begins and the last one ends; 0, 0 if none."""
     markers = list(MARKER.finditer(sentence))
     if not markers:
         return 0, 0

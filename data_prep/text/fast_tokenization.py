@@ -28,10 +28,10 @@ LONG_WORD = re.compile(rf"\S{{{MAX_WORD_CHARS + 1},}}")
 
 
 def list_pieces(vocab):
-    """The pieces by id as tensorflow-text needs them, from `{piece: id}`.
+    """The wordpieces by id as tensorflow-text needs them, from `{piece: id}`.
 
-    Only the last id of a repeated piece is in use. The library needs different pieces on all lines, none empty or with
-    a NUL, so other lines get one that no text has, of a control character.
+    Only the last id of a repeated wordpiece is in use. The library needs different wordpieces on all lines, none empty
+    or with a NUL, so other lines get one that no text has, of a control character.
     """
     pieces = {i: piece for piece, i in vocab.items() if piece and "\0" not in piece}
     return [pieces.get(i, f"\x01{i}") for i in range(max(vocab.values()) + 1)]

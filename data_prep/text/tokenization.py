@@ -1,11 +1,11 @@
-"""WordPiece tokenization exactly as in the original BERT and BioBERT, with each piece's place in the text.
+"""WordPiece tokenization exactly as in the original BERT and BioBERT, with each wordpiece's place in the text.
 
     tokenizer = FullTokenizer("vocab.txt", do_lower_case=False)
     tokenizer.tokenize("c.248T>C")             # ['c', '.', '248', '##T', '>', 'C']
     tokenizer.tokenize_with_spans("c.248T>C")  # also [(0, 1), (1, 2), (2, 5), (5, 6), (6, 7), (7, 8)]
 
 A text is cleaned of control characters and cut at white space, punctuation and CJK ideographs
-(`BasicTokenizer`); each word is cut greedily into the longest pieces of the vocabulary
+(`BasicTokenizer`); each word is cut greedily into the longest wordpieces of the vocabulary
 (`WordpieceTokenizer`). Like the original, it asks the running Python's `unicodedata` what a character is.
 For text by the megabyte, see `fast_tokenization`.
 """
@@ -20,7 +20,7 @@ from common.inputs import read_lines
 REQUIRED_PIECES = ("[UNK]", "[CLS]", "[SEP]", "[MASK]")
 UNKNOWN_PIECE = "[UNK]"
 CONTINUATION = "##"
-MAX_WORD_CHARS = 200  # a longer word is one unknown piece
+MAX_WORD_CHARS = 200  # a longer word is one unknown wordpiece
 
 # Blocks of ideographs, each of which is a word. Hangul, Hiragana and Katakana are not among them in the
 # original: their words are cut at white space.
@@ -78,26 +78,26 @@ def printable_text(text):
 
 
 def load_vocab(vocab_file):
-    """Reads a vocabulary, one piece a line, the first with id 0.
+    """Reads a vocabulary, one wordpiece a line, the first with id 0.
 
-    A piece that occurs twice has the id of its last line, as in the original.
+    A wordpiece that occurs twice has the id of its last line, as in the original.
 
     Returns:
       `{piece: id}` in the order of the file.
 
     Raises:
-      InputError: the file cannot be read, is empty, is not UTF-8, or lacks a piece that BERT needs.
+      InputError: the file cannot be read, is empty, is not UTF-8, or lacks a wordpiece that BERT needs.
     """
     pieces = [piece.strip() for _, piece in read_lines(vocab_file)]
     while pieces and not pieces[-1]:
         pieces.pop()  # a blank line at the end, which has no embedding
     vocab = {piece: number for number, piece in enumerate(pieces)}
     if not vocab:
-        raise InputError(f"{vocab_file}: the vocabulary is empty; expected one piece a line")
+        raise InputError(f"{vocab_file}: the vocabulary is empty; expected one wordpiece a line")
     missing = [piece for piece in REQUIRED_PIECES if piece not in vocab]
     if missing:
         raise InputError(
-            f"{vocab_file}: not a BERT vocabulary, {', '.join(missing)} missing; expected one piece a line"
+            f"{vocab_file}: not a BERT vocabulary, {', '.join(missing)} missing; expected one wordpiece a line"
         )
     return vocab
 
@@ -116,7 +116,7 @@ def warn_of_case(vocab, vocab_file, do_lower_case):
 
 
 def convert_by_vocab(vocab, items):
-    """Maps pieces to ids or ids to pieces.
+    """Maps wordpieces to ids or ids to wordpieces.
 
     Raises:
       InputError: an item is not in `vocab`.
@@ -124,7 +124,7 @@ def convert_by_vocab(vocab, items):
     try:
         return [vocab[item] for item in items]
     except KeyError as error:
-        raise InputError(f"{error.args[0]!r} is not in the vocabulary of {len(vocab)} pieces") from None
+        raise InputError(f"{error.args[0]!r} is not in the vocabulary of {len(vocab)} wordpieces") from None
 
 
 def whitespace_tokenize(text):
@@ -249,7 +249,7 @@ class BasicTokenizer:
 
 
 class WordpieceTokenizer:
-    """Cuts words into pieces of the vocabulary, from the left, always the longest piece that fits."""
+    """Cuts words into wordpieces of the vocabulary, from the left, always the longest wordpiece that fits."""
 
     def __init__(self, vocab, unk_token=UNKNOWN_PIECE, max_input_chars_per_word=MAX_WORD_CHARS):
         self.vocab = vocab
@@ -258,7 +258,7 @@ class WordpieceTokenizer:
         self._longest_piece = max(map(len, vocab), default=0)
 
     def tokenize(self, text):
-        """Returns the pieces of all words of `text`, which `BasicTokenizer` has cut at white space."""
+        """Returns the wordpieces of all words of `text`, which `BasicTokenizer` has cut at white space."""
         return [piece for word in whitespace_tokenize(convert_to_unicode(text)) for piece in self._pieces(word)]
 
     def _pieces(self, word):
@@ -280,7 +280,7 @@ class WordpieceTokenizer:
 
 
 class FullTokenizer:
-    """Text to pieces to ids, and back."""
+    """Text to wordpieces to ids, and back."""
 
     def __init__(self, vocab_file, do_lower_case=True):
         """Raises InputError if the vocabulary is unfit (see `load_vocab`)."""
@@ -297,16 +297,16 @@ class FullTokenizer:
         return max(self.inv_vocab) + 1
 
     def tokenize(self, text):
-        """Returns the pieces of `text` (str, or bytes of UTF-8)."""
+        """Returns the wordpieces of `text` (str, or bytes of UTF-8)."""
         return self.wordpiece_tokenizer.tokenize(" ".join(self.basic_tokenizer.tokenize(text)))
 
     def tokenize_with_spans(self, text):
-        """Tells where in the untouched text (str) each piece comes from.
+        """Tells where in the untouched text (str) each wordpiece comes from.
 
         Returns:
-          (pieces, spans): `spans[i] = (start, end)` in characters; `text[start:end]` is what piece i was made
-          of, with the deleted characters inside it and without those around it. An unknown piece has the
-          span of its word. Two pieces share a character that decomposes into parts of both.
+          (pieces, spans): `spans[i] = (start, end)` in characters; `text[start:end]` is what wordpiece i was made
+          of, with the deleted characters inside it and without those around it. An unknown wordpiece has the
+          span of its word. Two wordpieces share a character that decomposes into parts of both.
         """
         pieces, spans = [], []
         for word, char_spans in zip(*self.basic_tokenizer.tokenize_with_spans(text), strict=True):
@@ -320,7 +320,7 @@ class FullTokenizer:
         return pieces, spans
 
     def convert_tokens_to_ids(self, tokens):
-        """Raises InputError for a token that is not a piece of the vocabulary."""
+        """Raises InputError for a token that is not a wordpiece of the vocabulary."""
         self.num_ids += len(tokens)
         self.num_unknown += tokens.count(UNKNOWN_PIECE)
         return convert_by_vocab(self.vocab, tokens)

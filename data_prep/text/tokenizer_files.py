@@ -1,4 +1,4 @@
-"""The files of a model directory that say how text becomes pieces, as the library transformers writes them.
+"""The files of a model directory that say how text becomes wordpieces, as the library transformers writes them.
 
 `vocab.txt` is the same there and here. Whether text is lower-cased, a flag here, is in `tokenizer_config.json` there.
 `tokenizer.json` holds both and may come without a `vocab.txt`.
@@ -40,7 +40,7 @@ def read(directory):
     """Reads the vocabulary, and whether the tokenizer lower-cases.
 
     The latter from, in this order: 1. tokenizer_config.json; 2. tokenizer.json; 3. the vocabulary: an uncased one has
-    no piece with a capital. In the last case transformers itself would always lower-case, also for a cased model.
+    no wordpiece with a capital. In the last case transformers itself would always lower-case, also for a cased model.
 
     Returns:
       `TokenizerFiles`.
@@ -54,7 +54,7 @@ def read(directory):
     _check_pieces(pieces, path)
     _check_added_tokens(directory, config, tokenizer, pieces)
     if missing := [piece for piece in REQUIRED_PIECES if piece not in pieces]:
-        raise InputError(f"{path}: not a BERT vocabulary, {', '.join(missing)} missing; expected one piece a line")
+        raise InputError(f"{path}: not a BERT vocabulary, {', '.join(missing)} missing; expected one wordpiece a line")
     normalizer = tokenizer.get("normalizer") if isinstance(tokenizer.get("normalizer"), dict) else {}
     if isinstance(config.get("do_lower_case"), bool):
         lower_case, reason = config["do_lower_case"], CONFIG
@@ -74,7 +74,7 @@ def write_vocabulary(directory, pieces):
 def write_config(directory, do_lower_case, max_length):
     """Writes `tokenizer_config.json`, for `AutoTokenizer` to give the ids that our tokenizer gives.
 
-    That is for all text but words over 100 characters, which are unknown to it (here over 200); special pieces such as
+    That is for all text but words over 100 characters, which are unknown to it (here over 200); special tokens such as
     `[MASK]` written in the text, which it takes for what they say; characters that only one of the two versions of
     Unicode knows; and a capital sigma that ends a word, for those who lower-case.
     """
@@ -106,7 +106,7 @@ def _read_object(directory, name):
 
 
 def _read_vocabulary(directory, tokenizer):
-    """The pieces by id, and the path of the file."""
+    """The wordpieces by id, and the path of the file."""
     path = os.path.join(directory, VOCABULARY)
     if os.path.exists(path):
         pieces = [line for _, line in read_lines(path)]

@@ -1,7 +1,7 @@
 """The texts of answers in a graph: `answers.recover_text` and `question_answering.locate` for all candidates at once.
 
 Dimensions in shape comments: C characters of all contexts, S of them that are solid (in a word, see `questions.WORD`),
-P pieces and K parts of characters of all contexts, Q candidates.
+P wordpieces and K parts of characters of all contexts, Q candidates.
 """
 
 import tensorflow as tf
@@ -14,10 +14,10 @@ LOOK_BACK = 200  # parts of a word before an answer among which its text is look
 
 
 class AnswerTexts:
-    """The contexts in characters, words, parts and pieces; everything is an index among those of all contexts."""
+    """The contexts in characters, words, parts and wordpieces; everything is an index among those of all contexts."""
 
     def __init__(self, context: tf.Tensor, words: Words, pieces: Pieces, unknown_id: int) -> None:
-        """Takes strings, their `Words` and `Pieces`, and the id of an unknown piece."""
+        """Takes strings, their `Words` and `Pieces`, and the id of an unknown wordpiece."""
         characters = tf.strings.unicode_decode(context, "UTF-8")
         self._text_start = row_starts(characters)
         self._characters(characters.flat_values, tf.cast(characters.value_rowids(), tf.int32))
@@ -57,7 +57,7 @@ class AnswerTexts:
 
         Args:
           text_of: int32 [Q], index of the context.
-          first, last: int32 [Q], pieces.
+          first, last: int32 [Q], wordpieces.
 
         Returns:
           Spans in the context, `starts` and `ends` in characters, int32 [Q]; and `keys`, uint64 [Q], equal for
@@ -65,7 +65,7 @@ class AnswerTexts:
         """
         starts, ends = self._recover(first, last)
         keys = self._hash(starts, ends)
-        # The place is that of the pieces where these have the same text.
+        # The place is that of the wordpieces where these have the same text.
         piece_starts, piece_ends = tf.gather(self._piece_starts, first), tf.gather(self._piece_ends, last)
         is_same = self._hash(piece_starts, piece_ends) == keys
         shift = tf.gather(self._text_start, text_of)

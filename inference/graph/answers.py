@@ -1,6 +1,6 @@
 """`inference.question_answering` inside a graph: questions and contexts in, answers out.
 
-Dimensions in shape comments: B questions, P pieces of all contexts, N windows, F sequence length, H best starts and
+Dimensions in shape comments: B questions, P wordpieces of all contexts, N windows, F sequence length, H best starts and
 ends of a window, Q candidates, A answers, L labels.
 """
 
@@ -22,7 +22,7 @@ class Windows:
     """Stretches of contexts that fit into a sequence, all int32 [N]."""
 
     text_of: tf.Tensor  # index of the context
-    starts: tf.Tensor  # among all pieces
+    starts: tf.Tensor  # among all wordpieces
     ends: tf.Tensor
 
 
@@ -113,7 +113,7 @@ class QuestionAnswerer:
     def _candidates(
         self, logits: list[tf.Tensor], windows: Windows, context_start: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """`answers._candidates`: question, first and last piece (int32 [Q], among the P), score (float64 [Q])."""
+        """`answers._candidates`: question, first and last wordpiece (int32 [Q], among the P), score (float64 [Q])."""
         lengths = context_start + windows.ends - windows.starts + 1  # 1: the last [SEP]
         is_piece = tf.sequence_mask(lengths, self._max_seq_length)
         size = min(self._options.n_best_size, self._max_seq_length)
@@ -179,7 +179,7 @@ class QuestionAnswerer:
 
 
 def _windows_with_most_context(windows):
-    """`answers._windows_with_most_context`: for each piece the number of its best window, int32 [P]."""
+    """`answers._windows_with_most_context`: for each wordpiece the number of its best window, int32 [P]."""
     inside = ranges(windows.starts, windows.ends)
     piece, window_of = inside.flat_values, tf.cast(inside.value_rowids(), tf.int32)
     size = tf.gather(row_sizes(inside), window_of)

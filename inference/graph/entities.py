@@ -1,7 +1,7 @@
 """`inference.ner` inside a graph: strings in, entities out.
 
-Dimensions in shape comments: B strings, W words and P pieces of all strings, N windows, M pieces of all windows,
-E entities, L labels.
+Dimensions in shape comments: B strings, W words and P wordpieces of all strings, N windows, M wordpieces of all
+windows, E entities, L labels.
 """
 
 from collections.abc import Sequence
@@ -48,9 +48,9 @@ class EntityFinder:
           behind the last entity of a string, and `count` int32 [B], how many it has.
         """
         words = self._word_tokenizer.split(text)
-        pieces = self._tokenizer.tokenize(words.strings).ids  # [W, pieces of the word]
+        pieces = self._tokenizer.tokenize(words.strings).ids  # [W, wordpieces of the word]
         labels, confidences = self._label(pieces, words.text_of, tf.size(text))
-        # A word has the label of its first piece; one without a piece is outside.
+        # A word has the label of its first wordpiece; one without a wordpiece is outside.
         first = tf.where(row_sizes(pieces) > 0, row_starts(pieces), tf.size(labels))
         labels = tf.gather(tf.concat([labels, [self._table.outside]], 0), first)  # [W]
         confidences = tf.gather(tf.concat([confidences, [1.0]], 0), first)
@@ -59,9 +59,9 @@ class EntityFinder:
         return self._find(text, labels, confidences, starts, ends, words.text_of)
 
     def _label(self, pieces, text_of, count):
-        """The label and its probability of each piece [P] of the words [W, ...] of so many strings."""
+        """The label and its probability of each wordpiece [P] of the words [W, ...] of so many strings."""
         piece_text = tf.gather(text_of, tf.cast(pieces.value_rowids(), tf.int32))
-        sentences = group_rows(pieces.flat_values, piece_text, count)  # [B, pieces of the string]
+        sentences = group_rows(pieces.flat_values, piece_text, count)  # [B, wordpieces of the string]
         word_start = tf.gather(row_starts(pieces), tf.cast(pieces.value_rowids(), tf.int32))  # [P]
         starts, ends = self._make_windows(sentences, word_start)  # [N], places among the P
         inside = ranges(starts, ends)
@@ -74,7 +74,7 @@ class EntityFinder:
         return tf.gather(labels, chosen), tf.gather(confidences, chosen)
 
     def _make_windows(self, sentences, word_start):
-        """`ner.make_windows` for sentences [B, ...]: where windows start and end among all pieces, int32 [N]."""
+        """`ner.make_windows` for sentences [B, ...]: where windows start and end among all wordpieces, int32 [N]."""
         first, last = row_starts(sentences), row_starts(sentences) + row_sizes(sentences)  # [B]
         step = (self._room + 1) // 2
 
@@ -144,11 +144,11 @@ class LabelTable:
 
 
 def _deepest(windows, num_pieces):
-    """Of the places of each piece in windows that overlap the one farthest from an edge, the first of equals.
+    """Of the places of each wordpiece in windows that overlap the one farthest from an edge, the first of equals.
 
     Args:
-      windows: ragged int32 [N, M of the window], indices of pieces.
-      num_pieces: how many pieces there are, P.
+      windows: ragged int32 [N, M of the window], indices of wordpieces.
+      num_pieces: how many wordpieces there are, P.
 
     Returns:
       int32 [P], indices among all M.

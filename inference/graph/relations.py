@@ -1,6 +1,6 @@
 """`inference.relations` inside a graph: sentences with two anonymized entities in, labels out.
 
-Dimensions in shape comments: B strings, C characters of all strings, P pieces of all strings, L labels.
+Dimensions in shape comments: B strings, C characters of all strings, P wordpieces of all strings, L labels.
 """
 
 import functools
@@ -52,7 +52,7 @@ class RelationClassifier:
         return {"label": best, "probabilities": probabilities, "labels": labels}
 
     def _cut(self, ids, first, last):
-        """`relations.cut`: pieces [B, ...] without those for which there is no room; `first` and `last` must stay."""
+        """`relations.cut`: wordpieces [B, ...] without those for which there is no room; `first` and `last` stay."""
         room, count, half = self._room, row_sizes(ids), self._room // 2
         middle = tf.minimum(tf.maximum((first + last + 1 - room) // 2, 0), count - room)
         is_wide = last - first >= room
@@ -83,7 +83,7 @@ def _markers(characters):
 
 
 def _entity_pieces(text, pieces):
-    """The first and the last piece of what stands for the two entities, int32 [B]; 0 where there is none."""
+    """The first and the last wordpiece of what stands for the two entities, int32 [B]; 0 where there is none."""
     characters = tf.strings.unicode_decode(text, "UTF-8")
     starts, ends = _markers(characters)
     names = tf.gather(

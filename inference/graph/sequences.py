@@ -12,7 +12,7 @@ from modeling import unpadding
 
 
 class BatchedModel:
-    """A model that takes any number of sequences of pieces; no more than a batch of them is in memory at a time."""
+    """A model that takes any number of sequences of wordpieces; no more than a batch of them is in memory at a time."""
 
     def __init__(self, directory: ModelDirectory, model: keras.layers.Layer, batch_size: int) -> None:
         """Takes a `ModelDirectory`, its Keras layer, and the number of sequences a batch."""
@@ -26,12 +26,12 @@ class BatchedModel:
         return self._run(("probabilities",), ids, second, [self._model.num_labels])[0]
 
     def label_pieces(self, ids: tf.RaggedTensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The best label of each piece, int32 [N, F], and its probability, float32 [N, F]; see `_run`."""
+        """The best label of each wordpiece, int32 [N, F], and its probability, float32 [N, F]; see `_run`."""
         labels, confidences = self._run(("labels", "confidences"), ids, None, [self.max_seq_length])
         return tf.cast(labels, tf.int32), confidences
 
     def score_spans(self, ids: tf.RaggedTensor, second: tf.Tensor) -> list[tf.Tensor]:
-        """The logits of a start and of an end at each piece, float32 [N, F] each; see `_run`."""
+        """The logits of a start and of an end at each wordpiece, float32 [N, F] each; see `_run`."""
         return self._run(("start", "end"), ids, second, [self.max_seq_length])
 
     def _run(self, names, ids, second, shape):
@@ -73,7 +73,7 @@ class BatchedModel:
         return tf.unstack(outputs, axis=-1)
 
     def add_special_pieces(self, *segments: tf.RaggedTensor) -> tf.RaggedTensor:
-        """`[CLS]`, each segment and `[SEP]` behind it: ragged int32 [N, pieces] to [N, F]."""
+        """`[CLS]`, each segment and `[SEP]` behind it: ragged int32 [N, wordpieces] to [N, F]."""
         edge = tf.ones([segments[0].nrows(), 1], tf.int32)
         parts = [edge * self.cls]
         for segment in segments:

@@ -1,4 +1,4 @@
-"""FullTokenizer as TensorFlow operations: raw strings to pieces with their places, inside a graph.
+"""FullTokenizer as TensorFlow operations: raw strings to wordpieces with their places, inside a graph.
 
     tokenizer = GraphTokenizer(vocab, do_lower_case=False)
     pieces = tokenizer.tokenize(tf.constant(["c.248T>C"]))
@@ -8,7 +8,7 @@ What a character is comes from tables by code point, made from the running Pytho
 is made: a saved graph keeps them. What is not UTF-8 counts as U+FFFD, as of `bytes.decode("utf-8", "replace")`, and is
 deleted like any U+FFFD.
 
-Dimensions in shape comments: B strings, C characters of all strings, K parts of characters, W words, P pieces.
+Dimensions in shape comments: B strings, C characters of all strings, K parts of characters, W words, P wordpieces.
 """
 
 import dataclasses
@@ -111,7 +111,7 @@ class Words:
 
 @dataclasses.dataclass(frozen=True)
 class Pieces:
-    """The pieces of strings, all int32 [B, P of the string]."""
+    """The wordpieces of strings, all int32 [B, P of the string]."""
 
     ids: tf.RaggedTensor
     starts: tf.RaggedTensor  # span in the untouched string, in characters (code points)
@@ -245,7 +245,7 @@ class GraphTokenizer:
     def cut(self, words: Words, count: tf.Tensor) -> Pieces:
         """Cuts the `Words` of so many strings into `Pieces`."""
         strings = tf.where(words.sizes > MAX_WORD_CHARS, self._unknown_word, words.strings)
-        pieces = self._wordpiece_tokenizer.tokenize(strings)  # [W, pieces of the word]
+        pieces = self._wordpiece_tokenizer.tokenize(strings)  # [W, wordpieces of the word]
         ids, word_of = pieces.flat_values, pieces.value_rowids()
         sizes = tf.gather(self._piece_sizes, ids) - tf.where(changes(word_of), 0, len(CONTINUATION))
         sizes = tf.where(ids == self.unknown_id, tf.gather(words.sizes, word_of), sizes)

@@ -162,9 +162,9 @@ def test_measures():
     words = {"unable": 2, "a": 5, "b": 3}  # 2 x 2 + 5 + 3 pieces
     assert measure(vocab, words) == (1.2, 0.3, 0.5)
     assert report({"v": vocab, "with un and able": vocab | {"unable": 4, "b": 5}}, words) == [
-        "vocabulary        pieces  pieces a word  unknown words  whole words",
-        "v                      4          1.200        30.000%        50.0%",
-        "with un and able       6          1.000         0.000%       100.0%",
+        "vocabulary        wordpieces  wordpieces per word  unknown words  whole words",
+        "v                          4                1.200        30.000%        50.0%",
+        "with un and able           6                1.000         0.000%       100.0%",
     ]
 
 
@@ -192,11 +192,11 @@ def test_program(tmp_path, repository):
     # Learned, of 18 x low, 18 x newest, 9 x lower, 9 x widest: lo, ##es, low, ##est, ne, new.
     # Held out: low ##est | new ##est | ; and with the old vocabulary [UNK] | new ##est | ;
     assert result.stdout.splitlines() == [
-        "298 pieces, learned from 54 words, written to new/vocab.txt",
+        "298 wordpieces, learned from 54 words, written to new/vocab.txt",
         "In 3 words (held out of the input, every 10th document or 100 lines of a longer one):",
-        "vocabulary     pieces  pieces a word  unknown words  whole words",
-        "new/vocab.txt     298          1.667         0.000%        33.3%",
-        "old.txt             7          1.333        33.333%        33.3%",
+        "vocabulary     wordpieces  wordpieces per word  unknown words  whole words",
+        "new/vocab.txt         298                1.667         0.000%        33.3%",
+        "old.txt                 7                1.333        33.333%        33.3%",
     ]
     assert result.returncode == 0
     assert all(line.startswith("words:") for line in result.stderr.replace("\r", "\n").split("\n") if line)
@@ -213,10 +213,10 @@ def test_held_out_file(tmp_path, run_program):
     result = run_program("--input_file=text", "--held_out_file=held_out", *arguments)
     # All of the input is learned from. No piece but characters: l ##o ##w ##e ##r | , | [UNK]
     assert result.stdout.splitlines() == [
-        "292 pieces, learned from 57 words, written to vocab",
+        "292 wordpieces, learned from 57 words, written to vocab",
         "In 3 words (of --held_out_file=held_out):",
-        "vocabulary  pieces  pieces a word  unknown words  whole words",
-        "vocab          292          2.333        33.333%        33.3%",
+        "vocabulary  wordpieces  wordpieces per word  unknown words  whole words",
+        "vocab              292                2.333        33.333%        33.3%",
     ]
 
 

@@ -56,6 +56,11 @@ def test_types_of_which_a_pair_can_be_made(types, possible):
     assert relations.can_relate(types, SETTINGS) == possible
 
 
+def test_a_pair_of_one_type_needs_two_entities():
+    settings = SETTINGS | {"entity_pairs": [["@PROTEIN$", "@PROTEIN$"]]}
+    assert [relations.can_relate(["Protein"] * count, settings) for count in (0, 1, 2)] == [False, False, True]
+
+
 def test_text_looks_as_in_training():
     text, mentions = "BRCA1 and TP53 cause Cancer", [("Gene", "BRCA1"), ("Gene", "TP53"), ("Disease", "Cancer")]
     assert sentences(text, mentions) == ["@GENE$ and TP53 cause @DISEASE$", "BRCA1 and @GENE$ cause @DISEASE$"]

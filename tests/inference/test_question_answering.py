@@ -266,7 +266,7 @@ def test_a_long_question_is_cut_as_in_training(make_reader, caplog):
         best = ask(reader, document("a"))[0]
     assert reader.compiled.seen == [["[CLS]", "which", "gene", "[SEP]", "a", "[SEP]"]]
     assert best.text == "a"
-    assert "the question has 3 pieces, of which the model reads the first 2" in caplog.text
+    assert "the question has 3 wordpieces, of which the model reads the first 2" in caplog.text
 
 
 def test_documents_without_text_are_counted(make_reader, caplog):

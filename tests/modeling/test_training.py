@@ -186,7 +186,7 @@ def test_a_run_that_fails_in_an_evaluation_evaluates_again(tmp_path):
 
 def test_a_slow_step_does_not_change_the_speed_shown(monkeypatch):
     """100 tokens a step of a second; one is compiled in 60 seconds, one waits 500 for an evaluation."""
-    seconds = [60, 1, 1, 1, 500, 1, 1] + [2] * 40  # and then for good half as fast
+    seconds = [60, 1, 1, 1, 500, 1, 1] + [1] * 100 + [2] * 40  # at last half as fast
     clock = itertools.accumulate([0, *seconds])
     monkeypatch.setattr(monitoring, "time", types.SimpleNamespace(perf_counter=lambda: next(clock)))
     meter = monitoring.Meter(types.SimpleNamespace(peak_flops=1000, flops_per_token=3))

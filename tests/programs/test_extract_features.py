@@ -101,7 +101,7 @@ def test_equals_the_original(shared, run_script, tmp_path):
     )
     assert result.returncode == 0, result.stderr
     assert len(re.findall(r"^W\d{4} ", result.stderr, re.MULTILINE)) == 1
-    assert re.search(r"1 of 6 lines have over 32 pieces .* the first: .*/extract_input\.txt, line 5", result.stderr)
+    assert re.search(r"1 of 6 lines have over 32 wordpieces .* the first: .*/extract_input\.txt, line 5", result.stderr)
     number = re.compile(r"-?\d+\.\d+(e-\d+)?")
     ours, theirs = (tmp_path / "output.jsonl").read_text(), (golden / "e2e/extract/extract.jsonl").read_text()
     assert number.sub("0.0", ours) == number.sub("0.0", theirs)

@@ -130,12 +130,12 @@ def test_articles_of_a_file(read):
 
 
 def test_an_article_in_the_envelope_of_pmc_s_oai_service(tmp_path):
-    body = ARTICLE.format(PMC_ID)
+    jats = '<article xmlns="https://jats.nlm.nih.gov/ns/archiving/1.3/">'
     (tmp_path / "a.xml").write_text(
         '<?xml version="1.0"?><OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/"><responseDate>2026-01-01T00:00:00Z'
         '</responseDate><request verb="GetRecord">https://pmc.ncbi.nlm.nih.gov/api/oai/v1/mh/</request><GetRecord>'
         "<record><header><identifier>oai:pubmedcentral.nih.gov:1234</identifier></header><metadata>"
-        f"{body.replace('<article>', '<article xmlns="https://jats.nlm.nih.gov/ns/archiving/1.3/">')}"
+        f"{jats}{ARTICLE.format(PMC_ID).removeprefix('<article>')}"
         "</metadata></record></GetRecord></OAI-PMH>"
     )
     (document,) = table.read_documents(str(tmp_path / "a.xml"), "auto", pytest.fail)

@@ -212,4 +212,4 @@ def test_comments_and_document_starts_are_passed_over(tmp_path):
 
 def test_outputs_of_a_model_of_another_scheme():
     labels = ["[PAD]", "O", "B-D", "I-D", "E-D", "S-D", "X", "[CLS]", "[SEP]"]
-    assert ner.in_bio(labels) == ["[PAD]", "O", "B-D", "I-D", "I-D", "B-D", "X", "[CLS]", "[SEP]"]
+    assert ner.in_bio(labels, "model") == ["[PAD]", "O", "B-D", "I-D", "I-D", "B-D", "X", "[CLS]", "[SEP]"]

@@ -142,6 +142,6 @@ def test_cut_sentences_are_counted(caplog):
     sentences = ["a b c @GENE$ d @DISEASE$", "@GENE$ a b c d e f @DISEASE$", "a"]
     examples = [Example(str(i), sentence, "0") for i, sentence in enumerate(sentences)]
     list(relations.serialize(examples, Words(), ["0", "1"], 6))
-    assert "2 sentences cut to 6 pieces, an entity lost in 0 of them" in caplog.text
+    assert "2 sentences cut to 6 wordpieces, an entity lost in 0 of them" in caplog.text
     list(relations.serialize(examples, Words(), ["0", "1"], 6, truncate=True))
-    assert "2 sentences cut to 6 pieces, an entity lost in 2 of them" in caplog.text
+    assert "2 sentences cut to 6 wordpieces, an entity lost in 2 of them" in caplog.text

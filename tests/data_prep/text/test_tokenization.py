@@ -201,7 +201,7 @@ def test_wordpiece():
 
 def test_convert_unknown(vocab_file):
     tokenizer = FullTokenizer(vocab_file)
-    with pytest.raises(InputError, match="'xyz' is not in the vocabulary of 23 pieces"):
+    with pytest.raises(InputError, match="'xyz' is not in the vocabulary of 23 wordpieces"):
         tokenizer.convert_tokens_to_ids(["a", "xyz"])
     with pytest.raises(InputError, match="99"):
         tokenizer.convert_ids_to_tokens([99])
