@@ -12,10 +12,20 @@ from absl import app, flags
 from common.progress import log_above_bars
 
 RESUMABLE = 75  # exit status, EX_TEMPFAIL of sysexits.h: stopped as told, and the same command goes on
+LONGEST_MESSAGE = 2000  # characters
 
 
 class InputError(Exception):
-    """Bad input. The message is one line: what is wrong, in which file and line, what was expected."""
+    """Bad input. The message is one line: what is wrong, in which file and line, what was expected.
+
+    Of a long one, as a value from a file may make it, the beginning and the end are kept.
+    """
+
+    def __init__(self, message):
+        is_long = len(message) > LONGEST_MESSAGE
+        super().__init__(
+            f"{message[: LONGEST_MESSAGE // 2]} ... {message[-LONGEST_MESSAGE // 4 :]}" if is_long else message
+        )
 
 
 class StoppedError(Exception):

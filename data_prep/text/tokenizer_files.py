@@ -11,7 +11,7 @@ import os
 
 from common.errors import InputError, name_some
 from common.files import atomic_write, write_lines
-from common.inputs import read_json, read_lines
+from common.inputs import describe_json, read_json, read_lines
 from data_prep.text.tokenization import REQUIRED_PIECES
 
 VOCABULARY, CONFIG, TOKENIZER = "vocab.txt", "tokenizer_config.json", "tokenizer.json"
@@ -144,9 +144,12 @@ def _check_added_tokens(directory, config, tokenizer, pieces):
     }
     known = set(pieces)
     for name, tokens in found.items():
+        path = os.path.join(directory, name)
+        if odd := [token for token in tokens if not isinstance(token, str)]:
+            raise InputError(f"{path}: an added token is {describe_json(odd[0])}; expected an object with its content")
         if added := [token for token in tokens if token not in known]:
             raise InputError(
-                f"{os.path.join(directory, name)}: added tokens {name_some(added)} that are not in the vocabulary; "
+                f"{path}: added tokens {name_some(added)} that are not in the vocabulary; "
                 "expected a model without, since the tokenizer here would cut them into wordpieces"
             )
 

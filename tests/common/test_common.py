@@ -3,6 +3,7 @@
 import errno
 import functools
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -145,3 +146,10 @@ def test_help_lists_flags_that_programs_share(run_script):
     assert "--text_format:" in result.stdout
     assert "--output_file:" in result.stdout
     assert "--logtostderr" not in result.stdout  # the library's own
+
+
+def test_a_long_message_keeps_its_beginning_and_end():
+    message = str(InputError(f"a.tsv, line 3: label {'9' * 5000!r}; expected O"))
+    assert len(message) < 2000
+    assert re.fullmatch("a.tsv, line 3: label '9+ [.]{3} 9+'; expected O", message)
+    assert str(InputError("a.tsv: short")) == "a.tsv: short"

@@ -105,6 +105,13 @@ def test_says_what_our_tokenizer_does_differently(tmp_path, caplog):
     assert "tokenize_chinese_chars is false" in caplog.text
 
 
+@pytest.mark.parametrize("token", [None, [], 7, {"id": 7}])
+def test_an_added_token_without_content_is_refused(tmp_path, token):
+    write_vocabulary(tmp_path, "gene")
+    write_json(tmp_path, "tokenizer.json", added_tokens=[token])
+    assert "tokenizer.json: an added token is " in message(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [
