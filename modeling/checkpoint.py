@@ -73,7 +73,7 @@ def find(path: str | os.PathLike[str]) -> str:
         candidates = [path] if _data_files(path) else []
     else:
         candidates = [p for p in all_checkpoints(os.path.dirname(path) or ".") if p.startswith(f"{path}-")]
-        candidates = [p for p in candidates if p[len(path) + 1 :].isdigit()]
+        candidates = [p for p in candidates if p[len(path) + 1 :].isdecimal()]
     if not candidates:
         raise InputError(f"{path}: no checkpoint there; expected {path}.index and {path}.data-00000-of-00001")
     return candidates[-1]

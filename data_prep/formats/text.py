@@ -91,7 +91,7 @@ def read_lines(path, bad_document, report):
       report: as for `table.read_documents`.
 
     Raises:
-      InputError: the file cannot be read, or is empty, blank or binary.
+      InputError: the file cannot be read, or is empty, blank or binary, or has the line ends of old Macs.
     """
     name, is_blank = name_of(path), True
     with open_text(path) as file:
@@ -102,6 +102,8 @@ def read_lines(path, bad_document, report):
                 is_blank = False
                 bad_document(str(error))
                 continue
+            if number == 1 and not raw.endswith(b"\n") and "\r" in text.strip():
+                raise InputError(f"{name}: lines that end with \\r alone; expected \\n or \\r\\n")
             if text.strip():
                 is_blank = False
                 paragraph = trim(text, 0, len(text))

@@ -109,6 +109,13 @@ def test_each_line_is_a_document(read):
     assert not messages
 
 
+def test_lines_that_end_with_carriage_returns_alone_are_refused(read):
+    with pytest.raises(InputError, match=r"a.txt: lines that end with \\r alone; expected"):
+        read(read_lines, b"One.\rTwo.\r")
+    (document,), _ = read(read_lines, b"One.\r")
+    assert document.text == "One."
+
+
 def test_bad_lines_are_left_out_and_told(read, monkeypatch):
     monkeypatch.setattr(inputs, "MAX_DOCUMENT_BYTES", 1_000_000)
     long = b"x" * 2_500_000
