@@ -18,14 +18,18 @@ LONGEST_MESSAGE = 2000  # characters
 class InputError(Exception):
     """Bad input. The message is one line: what is wrong, in which file and line, what was expected.
 
-    Of a long one, as a value from a file may make it, the beginning and the end are kept.
+    It is made one where a value from a file would break it, and of a long one the beginning and the end are kept.
+
+    Args:
+      message: str.
+      details: further lines, as they are.
     """
 
-    def __init__(self, message):
-        is_long = len(message) > LONGEST_MESSAGE
-        super().__init__(
-            f"{message[: LONGEST_MESSAGE // 2]} ... {message[-LONGEST_MESSAGE // 4 :]}" if is_long else message
-        )
+    def __init__(self, message, details=""):
+        message = " ".join(message.splitlines())
+        if len(message) > LONGEST_MESSAGE:
+            message = f"{message[: LONGEST_MESSAGE // 2]} ... {message[-LONGEST_MESSAGE // 4 :]}"
+        super().__init__(message + details)
 
 
 class StoppedError(Exception):

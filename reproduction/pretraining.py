@@ -65,7 +65,7 @@ def read_arguments(arguments, two_stages):
     count = next((i for i, argument in enumerate(arguments) if argument.startswith("-")), len(arguments))
     expected = 5 if two_stages and arguments[:1] and arguments[0] in FIRST_STAGES else 4
     if count != expected:
-        raise InputError(f"{count} arguments before the flags; expected {expected}:{USAGE}")
+        raise InputError(f"{count} arguments before the flags; expected {expected}:", USAGE)
     model, bert_dir, *shards, output_dir = arguments[:count]
     return model, bert_dir, shards, output_dir, arguments[count:]
 
@@ -79,7 +79,7 @@ def check_inputs(model, bert_dir, shards):
     wanted += [(directory, "*.tfrecord") for directory in shards]
     missing = [os.path.join(*path) for path in wanted if not data_sets.find_file(*path)]
     if missing:
-        raise InputError(f"missing: {', '.join(missing)}; expected{SOURCES}")
+        raise InputError(f"missing: {', '.join(missing)}; expected", SOURCES)
 
 
 def steps_of(model, given):

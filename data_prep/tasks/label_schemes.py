@@ -22,6 +22,14 @@ SUFFIX = re.compile(f"(.+)([-_])([{''.join(IN_BIO)}])")
 EXPECTED = "O, and labels such as B-Disease and I-Disease"
 
 
+class LabelError(InputError):
+    """Labels that follow no scheme, or several; `label` is the one that does not fit."""
+
+    def __init__(self, label, message):
+        super().__init__(f"label {label!r}{message}")
+        self.label = label
+
+
 @dataclasses.dataclass(frozen=True)
 class Scheme:
     """What labels follow, and each one's counterpart."""
@@ -41,7 +49,7 @@ def recognize(labels: Iterable[str]) -> Scheme:
       labels: each once, in the order in which they occur.
 
     Raises:
-      InputError: they follow none, or several; the message begins with the label that does not fit.
+      LabelError: they follow none, or several.
     """
     labels = list(labels)
     data = [label for label in labels if label != OUTSIDE]
@@ -59,7 +67,7 @@ def recognize(labels: Iterable[str]) -> Scheme:
         name, found = "without prefixes", {label: f"I-{label}" for label in data}
     else:
         odd = next(label for label in data if label not in prefixed)
-        raise InputError(f"label {odd!r}; expected {EXPECTED}")
+        raise LabelError(odd, f"; expected {EXPECTED}")
     return Scheme(name, {OUTSIDE: OUTSIDE, **found})
 
 
@@ -68,13 +76,13 @@ def _scheme_of(labels):
     separator = next((separator for _, _, separator in labels if separator), "-")
     for label, _, other in labels:
         if other not in (None, separator):
-            raise InputError(f"label {label!r}; expected {separator} before the type, as in the others")
+            raise LabelError(label, f"; expected {separator} before the type, as in the others")
     letters = {letter for _, letter, _ in labels}
     name = next((name for name, known in LETTERS.items() if letters <= set(known)), None)
     if name is None:
         odd = next(label for label, letter, _ in labels if letter not in "BI")
         shown = ", ".join(sorted(letters))
-        raise InputError(f"label {odd!r} among labels with {shown}; expected those of one scheme: {', '.join(LETTERS)}")
+        raise LabelError(odd, f" among labels with {shown}; expected those of one scheme: {', '.join(LETTERS)}")
     return name, separator
 
 

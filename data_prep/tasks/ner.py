@@ -100,9 +100,8 @@ def _scheme_of(path, lines):
             raise InputError(f"{path}, line {number}: label {label!r} is reserved; expected {label_schemes.EXPECTED}")
     try:
         scheme = label_schemes.recognize(lines)
-    except InputError as error:
-        odd = next(number for label, number in lines.items() if str(error).startswith(f"label {label!r}"))
-        raise InputError(f"{path}, line {odd}: {error}") from None
+    except label_schemes.LabelError as error:
+        raise InputError(f"{path}, line {lines[error.label]}: {error}") from None
     header = next(iter(lines))
     if not scheme.is_bio and header.lower() in HEADERS:
         raise InputError(f"{path}, line {lines[header]}: label {header!r}, a header; expected none")

@@ -147,7 +147,7 @@ def read_yes_no_examples(path: str, balance: bool, seed: int, verbose: bool = Fa
     for question, context in _read_questions(path):
         answer = question.get("answers")
         if answer not in YES_NO:
-            raise InputError(f'{path}: question {question["id"]}: answers {answer!r}; expected "yes" or "no"')
+            raise InputError(f'{path}: question {question["id"]}: answers {answer!r:.80}; expected "yes" or "no"')
         if context.words:
             by_answer[answer].append(Example(question["id"], question["question"], context.words, answer))
         else:

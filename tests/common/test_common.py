@@ -153,3 +153,9 @@ def test_a_long_message_keeps_its_beginning_and_end():
     assert len(message) < 2000
     assert re.fullmatch("a.tsv, line 3: label '9+ [.]{3} 9+'; expected O", message)
     assert str(InputError("a.tsv: short")) == "a.tsv: short"
+
+
+def test_a_message_is_one_line_but_for_its_details():
+    assert str(InputError("question a\nb\u2028c: wrong; expected", "\n  this\n  or that")) == (
+        "question a b c: wrong; expected\n  this\n  or that"
+    )
