@@ -146,7 +146,7 @@ def read(path: str, task: str | None = None) -> ModelDirectory:
     config = BertConfig.from_json_file(os.path.join(path, CONFIG_FILE))
     tokenizer = FullTokenizer(os.path.join(path, VOCAB_FILE), settings["do_lower_case"])
     config.check_vocabulary(tokenizer.vocab_size, os.path.join(path, VOCAB_FILE))
-    config.check_sequence_length(settings["max_seq_length"])
+    config.check_sequence_length(settings["max_seq_length"], f"{file}: max_seq_length")
     if not checkpoint.newest(path):
         raise InputError(f"{path}: no checkpoint; expected a model whose training has ended")
     if labels and found is tasks.NER:

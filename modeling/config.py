@@ -107,11 +107,11 @@ class BertConfig:
         if padding:
             logging.info("%s: %d wordpieces; the model's other %d rows are not used", vocab_file, size, padding)
 
-    def check_sequence_length(self, length: int) -> None:
-        """Raises InputError if sequences of `length` wordpieces are longer than the model can take."""
+    def check_sequence_length(self, length: int, what: str = "--max_seq_length") -> None:
+        """Raises InputError if sequences of `length` wordpieces, given by `what`, are too long for the model."""
         if length > self.max_position_embeddings:
             raise InputError(
-                f"--max_seq_length={length}: the model was made for at most "
+                f"{what}={length}: the model was made for at most "
                 f"{self.max_position_embeddings} (max_position_embeddings)"
             )
 
