@@ -46,7 +46,7 @@ def define_flags():
     flags.DEFINE_bool("do_train", False, "Train.")
     flags.DEFINE_bool("do_eval", False, "Evaluate, after the training if any.")
     flags.DEFINE_integer("max_seq_length", 128, "Length of the records' sequences.", lower_bound=3)
-    flags.DEFINE_integer("max_predictions_per_seq", 20, "Masked positions a record.", lower_bound=1)
+    flags.DEFINE_integer("max_predictions_per_seq", 20, "Masked positions per record.", lower_bound=1)
     flags.DEFINE_integer("num_train_steps", 100000, "Steps of the whole run.", lower_bound=1)
     flags.DEFINE_integer("num_warmup_steps", 10000, "Steps with rising learning rate.", lower_bound=0)
     flags.DEFINE_integer("max_eval_steps", 100, "Evaluation steps; the data is repeated as needed.", lower_bound=1)

@@ -91,7 +91,7 @@ class Shape:
 
     batch_size: int
     seq_length: int
-    predictions: int  # masked positions a sequence
+    predictions: int  # masked positions per sequence
 
     def __str__(self):
         return f"{self.batch_size} x {self.seq_length}"

@@ -28,7 +28,7 @@ def define_model_flags():
 
 
 def define_training_flags():
-    flags.DEFINE_integer("train_batch_size", 32, "Examples a training step.", lower_bound=1)
+    flags.DEFINE_integer("train_batch_size", 32, "Examples per training step.", lower_bound=1)
     flags.DEFINE_float("learning_rate", 5e-5, "Highest learning rate of Adam.", lower_bound=0.0)
     flags.DEFINE_integer("save_checkpoints_steps", 1000, "Steps between checkpoints.", lower_bound=1)
     flags.DEFINE_integer("keep_checkpoint_max", 5, "Checkpoints to keep, the last ones.", lower_bound=1)

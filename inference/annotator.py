@@ -64,7 +64,7 @@ def load_annotator(names: Mapping[str, str], re_model: str | None, splitter: str
       names: from name to directory of the models that look for entities.
       re_model: directory of a model of relations, or None.
       splitter: name of a library that finds sentences.
-      batch_size: sequences a batch.
+      batch_size: sequences per batch.
     """
     split_sentences = sentences.load_sentence_splitter(splitter)
     directories = {name: model_directory.read(path, "ner") for name, path in names.items()}

@@ -183,7 +183,7 @@ class Extractor:
 
         Args:
           lines: an iterable of `Line`; so many are read at once as memory is set aside for.
-          batch_size: lines a batch.
+          batch_size: lines per batch.
           advance: called with the number of lines that are done, after each batch.
 
         Yields:

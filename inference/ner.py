@@ -57,7 +57,7 @@ def annotate(
     Args:
       documents: list of `Document` with words.
       taggers: list of `Tagger`.
-      batch_size: sequences a batch.
+      batch_size: sequences per batch.
       advance: called with the number of sequences that a model has labelled, after each batch.
 
     Returns:

@@ -107,7 +107,7 @@ def answer(
       question: text.
       documents: iterable of `Document`.
       reader: `Reader`.
-      batch_size: windows a batch.
+      batch_size: windows per batch.
       advance: called with the number of windows that are done, after each batch.
 
     Returns:

@@ -72,7 +72,7 @@ def relate(
     Args:
       documents: a list of `Document` with words.
       classifier: `Classifier`.
-      batch_size: sequences a batch.
+      batch_size: sequences per batch.
       advance: called with the number of pairs that are done, after each batch.
 
     Returns:

@@ -3,7 +3,7 @@
 Each is one Keras layer whose variables have the original's checkpoint names below its own name
 (see `checkpoint.checkpoint_name`). Logits are float32 under every dtype policy.
 
-Dimensions in shape comments: B batch, F sequence length, P masked positions a sequence, M those of a batch, D hidden
+Dimensions in shape comments: B batch, F sequence length, P masked positions per sequence, M those of a batch, D hidden
 size, V vocabulary, L labels. A batch with `token_positions` (`unpadding.add_positions`) is computed without padding.
 """
 

@@ -3,7 +3,7 @@
 A mean is over the whole batch, of which a device may hold a part: `total` is then what the whole batch has of that
 which is averaged over, and the losses of the parts add up to the loss of the batch.
 
-Dimensions: B batch, F sequence length, P masked positions a sequence, V vocabulary, L labels.
+Dimensions: B batch, F sequence length, P masked positions per sequence, V vocabulary, L labels.
 """
 
 import tensorflow as tf

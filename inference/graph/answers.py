@@ -48,7 +48,7 @@ class QuestionAnswerer:
     """Answers questions, each from its own context."""
 
     def __init__(self, directory: ModelDirectory, model: keras.layers.Layer, batch_size: int) -> None:
-        """Takes a `ModelDirectory`, its Keras layer and the number of windows a batch."""
+        """Takes a `ModelDirectory`, its Keras layer and the number of windows per batch."""
         settings = directory.settings
         lower_case = directory.tokenizer.basic_tokenizer.do_lower_case
         self._tokenizer = GraphTokenizer(directory.tokenizer.vocab, lower_case)

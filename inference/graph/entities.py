@@ -32,7 +32,7 @@ class EntityFinder:
     """Finds entities. A string is a sentence; one that is too long for the model is read in windows."""
 
     def __init__(self, directory: ModelDirectory, model: keras.layers.Layer, name: str, batch_size: int) -> None:
-        """Takes a `ModelDirectory`, its Keras layer, the type of entities whose labels have none, sequences a batch."""
+        """Takes a `ModelDirectory`, its Keras layer, the type of entities without one, sequences per batch."""
         self._word_tokenizer = GraphBasicTokenizer(do_lower_case=False)
         lower_case = directory.tokenizer.basic_tokenizer.do_lower_case
         self._tokenizer = GraphTokenizer(directory.tokenizer.vocab, lower_case)

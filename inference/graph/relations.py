@@ -27,7 +27,7 @@ class RelationClassifier:
     """Classifies sentences. One that is too long for the model is cut as in training, so that its entities stay."""
 
     def __init__(self, directory: ModelDirectory, model: keras.layers.Layer, batch_size: int) -> None:
-        """Takes a `ModelDirectory`, its Keras layer and the number of sequences a batch."""
+        """Takes a `ModelDirectory`, its Keras layer and the number of sequences per batch."""
         lower_case = directory.tokenizer.basic_tokenizer.do_lower_case
         self._tokenizer = GraphTokenizer(directory.tokenizer.vocab, lower_case)
         self._model = BatchedModel(directory, model, batch_size)

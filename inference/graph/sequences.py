@@ -15,7 +15,7 @@ class BatchedModel:
     """A model that takes any number of sequences of wordpieces; no more than a batch of them is in memory at a time."""
 
     def __init__(self, directory: ModelDirectory, model: keras.layers.Layer, batch_size: int) -> None:
-        """Takes a `ModelDirectory`, its Keras layer, and the number of sequences a batch."""
+        """Takes a `ModelDirectory`, its Keras layer, and the number of sequences per batch."""
         vocab = directory.tokenizer.vocab
         self.cls, self.sep = vocab["[CLS]"], vocab["[SEP]"]
         self.max_seq_length = directory.max_seq_length
