@@ -25,7 +25,7 @@ EXPECTED = "O, and labels such as B-Disease and I-Disease"
 class LabelError(InputError):
     """Labels that follow no scheme, or several; `label` is the one that does not fit."""
 
-    def __init__(self, label, message):
+    def __init__(self, label: str, message: str) -> None:
         super().__init__(f"label {label!r}{message}")
         self.label = label
 
