@@ -13,6 +13,9 @@ from tests.helpers import programs
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before any test imports TensorFlow
 
+# Scripts run `python`, which has to be this one, also where its environment is not activated.
+os.environ["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+
 # Under nohup or in the background of a shell SIGINT is ignored, also by all programs that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

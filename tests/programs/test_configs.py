@@ -1,11 +1,9 @@
 """configs/pretraining and the scripts that run them: the paper's settings, what is missing, stages, a stop."""
 
 import json
-import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import types
 
 import numpy as np
@@ -84,13 +82,11 @@ def shards(repository, tmp_path_factory):
     return directory
 
 
-def pretrain(*arguments, path=pathlib.Path(sys.executable).parent, **options):
-    """Runs scripts/pretrain.sh from another directory than the repository's, with the programs in `path` first."""
+def pretrain(*arguments, **options):
+    """Runs scripts/pretrain.sh from another directory than the repository's."""
     script = pathlib.Path(__file__).resolve().parents[2] / "scripts/pretrain.sh"
-    environment = os.environ | {"PATH": f"{path}:{os.environ['PATH']}"}
     return subprocess.Popen(
         ["bash", script, *arguments],
-        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -308,7 +304,6 @@ def test_the_script_for_slurm_runs_the_program(repository, tmp_path):
     result = subprocess.run(
         ["bash", "scripts/pretrain.slurm", "biobert_v1.1_pubmed", "bert", "shards", tmp_path / "runs"],
         cwd=repository,
-        env=os.environ | {"PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
     )

@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -77,11 +76,9 @@ def write_questions(directory, repository):
 
 def start(repository, workplace, script, *arguments):
     """Starts a script as a user in the workplace does."""
-    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.Popen(
         ["bash", repository / "scripts" / script, *arguments],
         cwd=workplace,
-        env=os.environ | {"PATH": path},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
