@@ -12,19 +12,6 @@ ENTITIES = "7\tT1\tCHEMICAL\t0\t6\tSodium\n7\tT2\tGENE-N\t9\t16\tchannel\n7\tT3\
 RELATIONS = "7\tCPR:4\tY \tINHIBITOR\tArg1:T1\tArg2:T2\n7\tCPR:2\tN \tREGULATOR\tArg1:T3\tArg2:T9\n"
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Writes files and returns their paths as strings."""
-
-    def write_files(*contents):
-        paths = [tmp_path / f"{name}.txt" for name in "abc"[: len(contents)]]
-        for path, content in zip(paths, contents, strict=True):
-            path.write_text(content, encoding="utf-8")
-        return [str(path) for path in paths]
-
-    return write_files
-
-
 def test_chemprot(write):
     report, paths = Report(), write(ABSTRACTS, ENTITIES, RELATIONS)
     documents = list(read(*paths, report))
