@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from biocodes import conlleval
-from data_prep.formats.document import Document, Entity, unused_ids
+from data_prep.formats.document import Document, Entity, Spans, unused_ids
 from data_prep.tasks import ner
 from data_prep.text import sentences
 from data_prep.text.tokenization import BasicTokenizer
@@ -82,7 +82,7 @@ def find_words(document: Document, split_sentences: Callable[[str], list[tuple[i
     found = []
     for start, end in sentences.split_paragraphs(document.text, document.paragraphs, split_sentences):
         found.append(
-            tuple(
+            Spans(
                 (begin + spans[0][0], begin + spans[-1][1])
                 for begin, stop in _stretches(document.text, start, end)
                 for spans in tokenizer.tokenize_with_spans(document.text[begin:stop])[1]
@@ -109,12 +109,14 @@ def tag(
     advance: Callable[[int], object] = lambda count: None,
 ) -> list[list[Entity]]:
     """For each document a list of the entities that one model finds; their ids are still empty."""
-    texts = [
+    texts = (
         [document.text[slice(*span)] for span in words]
         for document in documents
         for words in cast(tuple, document.words)
-    ]
-    labelled = iter(_label_words(texts, tagger, batch_size, advance))
+    )
+    # One document alone may be of any length.
+    chunks = sequences.in_chunks(texts, lambda words: sum(map(len, words)), sequences.CHUNK_CHARACTERS)
+    labelled = (each for chunk in chunks for each in _label_words(chunk, tagger, batch_size, advance))
     return [
         [
             Entity("", kind or tagger.name, start, end, confidence, tagger.name)

@@ -11,7 +11,7 @@ import re
 
 from common.errors import InputError
 from common.inputs import MAX_DOCUMENT_BYTES, base_name, decode_line, name_of, open_text, raw_lines
-from data_prep.formats.document import Document
+from data_prep.formats.document import Document, Spans
 
 DOCUMENT_START = "-DOCSTART-"
 
@@ -123,7 +123,7 @@ class _Builder:
 
     def end_sentence(self):
         if self._words:
-            self._sentences.append(tuple(self._words))
+            self._sentences.append(Spans(self._words))
             self._words = []
 
     def has_words(self):

@@ -3,6 +3,8 @@
 All offsets count characters (Unicode code points) of `Document.text`, the end exclusive: `text[start:end]`.
 """
 
+import array
+import collections.abc
 import dataclasses
 import itertools
 import re
@@ -41,6 +43,26 @@ class Relation:
     confidence: float | None = None  # None: it was in the input
 
 
+class Spans(collections.abc.Sequence):
+    """A sequence of pairs `(start, end)` in a tenth of a tuple's memory: a document may have millions of words."""
+
+    def __init__(self, pairs):
+        self._bounds = array.array("i", itertools.chain.from_iterable(pairs))
+
+    def __len__(self):
+        return len(self._bounds) // 2
+
+    def __getitem__(self, index):
+        place = range(len(self))[index]
+        return self._bounds[2 * place], self._bounds[2 * place + 1]
+
+    def __iter__(self):
+        return zip(self._bounds[::2], self._bounds[1::2], strict=True)
+
+    def __eq__(self, other):
+        return tuple(self) == tuple(other)
+
+
 @dataclasses.dataclass(frozen=True)
 class Document:
     """A text, what its source says about it, and what was found in it.
@@ -56,7 +78,7 @@ class Document:
     entities: tuple = ()
     relations: tuple = ()  # between entities, both of which are there
     concept_relations: tuple = ()  # between concepts: all mentions of the two are meant
-    words: tuple | None = None  # of each sentence a tuple of its words' spans; None: not cut into sentences yet
+    words: tuple | None = None  # of each sentence its words' spans, a sequence; None: not cut into sentences yet
     taken_ids: frozenset = frozenset()  # of what its source has beside, and what is found must not have
     origin: object = None  # what a format's reader keeps for its writer, so that nothing of the source is lost
 

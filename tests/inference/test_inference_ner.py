@@ -109,6 +109,23 @@ def test_memory_holds_a_part_of_the_documents(tagger):
     assert len(read) == 5  # 40,000 characters each
 
 
+def test_a_document_of_any_length_is_labelled_a_part_at_a_time(tagger, monkeypatch):
+    at_once = []
+
+    def run(compiled, sequences_, *args):
+        at_once.append(sum(len(each.ids) for each in sequences_))
+        return original(compiled, sequences_, *args)
+
+    original = sequences.run
+    monkeypatch.setattr(sequences, "run", run)
+    monkeypatch.setattr(sequences, "CHUNK_CHARACTERS", 100)
+    text = "lung cancer and of\n" * 50
+    paragraphs = tuple((19 * i, 19 * i + 18) for i in range(50))
+    (found,) = annotate(tagger, Document("1", text, paragraphs, "text.txt"))
+    assert mentions(found) == [("lung cancer", 19 * i) for i in range(50)]
+    assert max(at_once) < 100
+
+
 def test_several_models_go_over_the_text_at_once(tagger):
     other = ner.Tagger("Gene", tagger.directory, tagger.compiled)
     annotator = Annotator([tagger, other], None, load_sentence_splitter("none"), 4)
