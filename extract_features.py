@@ -49,7 +49,7 @@ def define_flags():
         "do_lower_case", True, "Lower-case and strip accents: true for uncased models, false for cased ones."
     )
     flags.DEFINE_integer("max_seq_length", 128, "Longest sequence, in wordpieces; the rest is cut off.", lower_bound=3)
-    flags.DEFINE_integer("batch_size", 32, "Lines per batch.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 32, "Lines of 256 wordpieces per batch; more shorter ones.", lower_bound=1)
     flags.DEFINE_list("layers", "-1,-2,-3,-4", "Layers, counted from 0, or from the last, -1, down.")
     flags.DEFINE_enum(
         "combine_layers",

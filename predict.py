@@ -49,7 +49,7 @@ def define_flags():
     flags.DEFINE_string("qa_model", None, "Directory of a model of run_qa.py, in place of the others.")
     flags.DEFINE_multi_string("question", [], "What to ask about the input; may be given several times.")
     flags.DEFINE_integer("num_answers", 5, "Answers to a question, the best; of list questions all.", lower_bound=1)
-    flags.DEFINE_integer("batch_size", 16, "Sequences per batch.", lower_bound=1)
+    flags.DEFINE_integer("batch_size", 16, "Sequences of 256 wordpieces per batch; more shorter ones.", lower_bound=1)
     flags.DEFINE_enum("sentence_splitter", "nupunkt", sentences.SPLITTERS, "Library that finds the sentences.")
 
 

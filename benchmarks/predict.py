@@ -6,17 +6,20 @@ Labels the first `--sentences` sentences of a text of one abstract a line, `--tu
 
   * as predict.py does: tokenization and model, batches of 16 of similar length;
   * the same, with every batch padded to 128;
-  * by `pipeline("token-classification", aggregation_strategy="simple", batch_size=16)` of transformers, where PYTHON
-    has it and PyTorch, with the same weights (`convert.py --to=hugging_face`) and the sentences sorted by length;
+  * where PYTHON has them (`pip install torch transformers onnx onnxruntime`), with the same weights and the sentences
+    sorted by length: by `pipeline("token-classification", aggregation_strategy="simple", batch_size=16)` of
+    transformers, and by ONNX Runtime with transformers' fast tokenizer (see `predict_peers.py`);
 
-and prints the median of each, with sentences a second. Then it runs `python predict.py` with a BERT-base of random
-weights on one sentence and on 200, and prints seconds from start to end and the most memory used.
+and prints the median of each, with sentences a second, and how many labels equal ONNX Runtime's. Then it runs
+`python predict.py` with a BERT-base of random weights on one sentence and on 200, and prints seconds from start to end
+and the most memory used.
 
 Expected (2 cores, 6-layer MiniLM): at least 3 times the speed of padding to 128, 1.3 times that of transformers, one
 sentence within 10 s, and less than 1.5 GB for BERT-base.
 """
 
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -38,28 +41,14 @@ from data_prep.corpus import text_documents
 from data_prep.formats.document import Document
 from data_prep.text.sentences import load_sentence_splitter
 from fine_tuning import model_directory
-from inference import ner
+from inference import ner, sequences
 from modeling import checkpoint, heads
 
 FLAGS = flags.FLAGS
 
 BATCH_SIZE = 16  # as predict.py has by default
 PADDED = 128
-
-# The peer: labels all sentences for each line of standard input, and prints the seconds.
-TORCH_PROGRAM = """
-import json, sys, time
-import transformers
-transformers.logging.set_verbosity_error()
-tagger = transformers.pipeline("token-classification", model=sys.argv[1], aggregation_strategy="simple",
-                               batch_size=int(sys.argv[2]), device="cpu")
-sentences = sorted(json.load(open(sys.argv[3], encoding="utf-8")), key=len, reverse=True)
-print("ready", flush=True)
-for _ in sys.stdin:
-    start = time.perf_counter()
-    found = tagger(sentences)
-    print(time.perf_counter() - start, flush=True)
-"""
+MODEL, SENTENCES, LABELS = "hugging_face", "sentences.json", "labels.json"  # of the peers
 
 
 def main(_):
@@ -71,9 +60,12 @@ def main(_):
             "padded to 128": lambda: time_tagger(sentences, padded(tagger)),
         }
         if FLAGS.torch_python:
-            peer = start_peer(FLAGS.torch_python, FLAGS.model_dir, sentences, directory)
-            timers["transformers"] = lambda: ask(peer)
+            prepare_peers(FLAGS.model_dir, sentences, directory)
+            for name, kind in (("transformers", "pipeline"), ("ONNX Runtime", "onnx")):
+                timers[name] = functools.partial(ask, start_peer(FLAGS.torch_python, kind, directory))
         report_speed(timers, len(sentences), FLAGS.turns)
+        if FLAGS.torch_python:
+            report_equality(sentences, tagger, os.path.join(directory, LABELS))
         base = write_bert_base(tagger.directory, directory)
         for count in (1, 200):
             report_process("BERT-base", base, sentences[:count], directory)
@@ -110,17 +102,27 @@ def padded(tagger):
     return dataclasses.replace(tagger, compiled=label_batch)
 
 
-def start_peer(python, model_dir, sentences, directory):
-    """Starts the peer on the same weights."""
-    hugging_face, file = os.path.join(directory, "hugging_face"), os.path.join(directory, "sentences.json")
-    convert = ["convert.py", "--to=hugging_face", f"--input_dir={model_dir}", f"--output_dir={hugging_face}"]
-    subprocess.run([sys.executable, *convert], check=True, stdout=subprocess.DEVNULL)
-    with open(file, "w", encoding="utf-8") as output:
+def prepare_peers(model_dir, sentences, directory):
+    """Writes what the peers read: the same weights and the sentences."""
+    convert = ["convert.py", "--to=hugging_face", f"--input_dir={model_dir}"]
+    command = [sys.executable, *convert, f"--output_dir={os.path.join(directory, MODEL)}"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(os.path.join(directory, SENTENCES), "w", encoding="utf-8") as output:
         json.dump(sentences, output)
-    command = [python, "-c", TORCH_PROGRAM, hugging_face, str(BATCH_SIZE), file]
-    peer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def start_peer(python, kind, directory):
+    """Starts a peer, see `predict_peers`."""
+    program = os.path.join(os.path.dirname(__file__), "predict_peers.py")
+    command = [python, program, kind, os.path.join(directory, MODEL), str(BATCH_SIZE)]
+    command += [os.path.join(directory, name) for name in (SENTENCES, LABELS)]
+    peer = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     if peer.stdout.readline().strip() != "ready":
-        raise errors.InputError(f"--torch_python={python}: expected a Python with PyTorch and transformers")
+        raise errors.InputError(
+            f"--torch_python={python}: cannot run the peer {kind}; expected PyTorch, transformers, onnx and onnxruntime"
+        )
     return peer
 
 
@@ -140,6 +142,21 @@ def report_speed(timers, count, turns):
     for name, median in medians.items():
         ratio = median / medians["predict.py"]
         print(f"{name:15s}{median:8.1f} s {count / median:8.1f} sentences/s   predict.py is {ratio:.2f} times as fast")
+
+
+def report_equality(sentences, tagger, path):
+    """Prints of how many wordpieces the label is that of ONNX Runtime."""
+    with open(path, encoding="utf-8") as file:
+        theirs = json.load(file)
+    tokenizer = tagger.directory.tokenizer
+    encoded = [
+        sequences.Sequence(tokenizer.convert_tokens_to_ids(["[CLS]", *tokenizer.tokenize(text)[: PADDED - 2], "[SEP]"]))
+        for text in sentences
+    ]
+    rows = sequences.run(tagger.compiled, encoded, BATCH_SIZE)
+    ours = [row["labels"][1 : len(each.ids) - 1].tolist() for row, each in zip(rows, encoded, strict=True)]
+    pairs = [pair for both in zip(ours, theirs, strict=True) for pair in zip(*both, strict=True)]
+    print(f"{sum(first == second for first, second in pairs):,} of {len(pairs):,} wordpieces have ONNX Runtime's label")
 
 
 def write_bert_base(model, directory):
@@ -179,7 +196,7 @@ def report_process(title, model_dir, sentences, directory):
 if __name__ == "__main__":
     flags.DEFINE_string("model_dir", None, "Directory of a model of run_ner.py.", required=True)
     flags.DEFINE_string("text", None, "Abstracts, one a line; may be compressed.", required=True)
-    flags.DEFINE_string("torch_python", None, "A Python with PyTorch and transformers, for the peer.")
+    flags.DEFINE_string("torch_python", None, "A Python with PyTorch, transformers, onnx and onnxruntime.")
     flags.DEFINE_integer("sentences", 2000, "How many to label.", lower_bound=1)
     flags.DEFINE_integer("turns", 3, "Turns of each way.", lower_bound=1)
     errors.run(main)

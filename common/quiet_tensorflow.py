@@ -19,6 +19,8 @@ if (
 ):
     signal.signal(signal.SIGINT, lambda *_: os._exit(128 + signal.SIGINT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow itself uses oneDNN where a CPU has AVX-512 with VNNI; it also pays on others: `docs/performance.md`.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _stderr = os.dup(2)
 _nowhere = os.open(os.devnull, os.O_WRONLY)

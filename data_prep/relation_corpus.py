@@ -33,7 +33,6 @@ from data_prep.text.sentences import join_across, load_sentence_splitter, split_
 
 FLAGS = flags.FLAGS
 
-FORMATS = {"bioc": "bioc_xml", "bioc_json": "bioc_json", "brat": "brat", "pubtator": "pubtator"}  # as of `table`
 NEGATIVE_LABEL = "false"
 CHEMPROT_LABELS = ["cpr:3", "cpr:4", "cpr:5", "cpr:6", "cpr:9"]  # the groups that are evaluated
 CHEMPROT_TYPES = {"GENE-Y": "GENE", "GENE-N": "GENE"}  # whether a database has an entry for the gene
@@ -236,7 +235,7 @@ def summarize(report, counts, output_file, output_format):
     yield (
         f"entities: {report.entities} in place ({types}), {report.shifted} of them moved to their text, "
         f"{report.spelled_otherwise} spelled otherwise there; left out: {report.misplaced} whose text is elsewhere, "
-        f"{report.discontinuous} in several parts"
+        f"{report.discontinuous} in several parts, {report.parts_of_composites} parts of composite mentions"
     )
     for unit, number in report.other_units.items():
         yield f"entities: the offsets of {number} documents count {unit}"
@@ -258,7 +257,7 @@ def summarize(report, counts, output_file, output_format):
 
 
 def define_flags():
-    flags.DEFINE_enum("input_format", None, ["chemprot", *FORMATS], "Format of the corpus; bioc: in XML.")
+    flags.DEFINE_enum("input_format", None, ["chemprot", *table.ANNOTATED], "Format of the corpus; bioc: in XML.")
     flags.DEFINE_string(
         "input_file", None, "The corpus (ChemProt: abstracts): files, directories and patterns, comma-separated."
     )
@@ -305,12 +304,10 @@ def make_reader(input_format, input_file, entities_file, relations_file, predict
     if input_format != "chemprot":
         if entities_file or relations_file:
             raise InputError("--entities_file, --relations_file: expected with --input_format=chemprot only")
-        name = FORMATS[input_format]
+        name = table.ANNOTATED[input_format]
         table.check_installed(name, f"--input_format={input_format}")
         paths = table.list_inputs(input_file, input_format=name)
-        return paths, lambda report: itertools.chain.from_iterable(
-            table.read_documents(path, name, _refuse, report) for path in paths
-        )
+        return paths, lambda report: table.read_corpus(paths, input_format, report)
     paths = expand_patterns(input_file)
     if len(paths) != 1 or not entities_file:
         raise InputError("--input_format=chemprot: expected one --input_file (abstracts) and an --entities_file")
@@ -318,11 +315,6 @@ def make_reader(input_format, input_file, entities_file, relations_file, predict
         raise InputError("no --relations_file, so no labels; expected it, or --output_format=predict")
     files = [*paths, entities_file, *([relations_file] if relations_file else [])]
     return files, lambda report: chemprot.read(paths[0], entities_file, relations_file, report)
-
-
-def _refuse(message):
-    """A corpus to learn from is read whole or not at all."""
-    raise InputError(message)
 
 
 def _watched(documents, report, options, counts, bar):

@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 from biocodes import conlleval
-from data_prep.formats.document import Document, Entity, Spans, unused_ids
+from data_prep.formats.document import Document, Entity, unused_ids
 from data_prep.tasks import ner
-from data_prep.text import sentences
-from data_prep.text.tokenization import BasicTokenizer
+from data_prep.text.words import find_words as words_of_text
 from fine_tuning.model_directory import ModelDirectory
 from inference import sequences
-
-LONGEST_STRETCH = 100_000  # characters that are cut into words at a time: of each its place is noted meanwhile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +49,7 @@ def annotate(
     batch_size: int,
     advance: Callable[[int], object] = lambda count: None,
 ) -> list[Document]:
-    """Finds entities.
+    """Finds entities, in the place of those that the same models found before.
 
     Args:
       documents: list of `Document` with words.
@@ -61,45 +58,26 @@ def annotate(
       advance: called with the number of sequences that a model has labelled, after each batch.
 
     Returns:
-      The documents, with the entities found behind those of the input.
+      The documents, with the entities found behind those of the input. One that was found before keeps its id and its
+      identifier; one that is not found again stays only where a relation of the input, which no model found, names it.
     """
+    taggers = list(taggers)
     found = [tag(documents, tagger, batch_size, advance) for tagger in taggers]
     return [
-        _with_entities(document, [entity for entities in of_taggers for entity in entities])
+        _with_entities(document, [entity for entities in of_taggers for entity in entities], {t.name for t in taggers})
         for document, *of_taggers in zip(documents, *found, strict=True)
     ]
 
 
 def find_words(document: Document, split_sentences: Callable[[str], list[tuple[int, int]]]) -> Document:
-    """The document with its sentences and their words, what stands between white space and punctuation.
+    """The document with its sentences and their words, see `data_prep.text.words`.
 
-    These are the words of the basic tokenizer without lower-casing, whatever the model. A document that comes with
-    words keeps them.
+    A document that comes with words keeps them.
     """
     if document.words is not None:
         return document
-    tokenizer = BasicTokenizer(do_lower_case=False)
-    found = []
-    for start, end in sentences.split_paragraphs(document.text, document.paragraphs, split_sentences):
-        found.append(
-            Spans(
-                (begin + spans[0][0], begin + spans[-1][1])
-                for begin, stop in _stretches(document.text, start, end)
-                for spans in tokenizer.tokenize_with_spans(document.text[begin:stop])[1]
-            )
-        )
-    return dataclasses.replace(document, words=tuple(filter(None, found)))
-
-
-def _stretches(text, start, end):
-    """Yields spans of at most `LONGEST_STRETCH` characters, which end at white space unless there is none."""
-    while end - start > LONGEST_STRETCH:
-        stop = start + LONGEST_STRETCH
-        space = max(text.rfind(char, start, stop) for char in " \n")
-        stop = space if space > start else stop
-        yield start, stop
-        start = stop
-    yield start, end
+    found = words_of_text(document.text, document.paragraphs, split_sentences)
+    return dataclasses.replace(document, words=found)
 
 
 def tag(
@@ -115,7 +93,7 @@ def tag(
         for words in cast(tuple, document.words)
     )
     # One document alone may be of any length.
-    chunks = sequences.in_chunks(texts, lambda words: sum(map(len, words)), sequences.CHUNK_CHARACTERS)
+    chunks = sequences.in_chunks(texts, lambda each: sum(map(len, each)), sequences.CHUNK_CHARACTERS)
     labelled = (each for chunk in chunks for each in _label_words(chunk, tagger, batch_size, advance))
     return [
         [
@@ -200,9 +178,25 @@ def find_entities(words: Iterable[Word]) -> Iterator[tuple[str, int, int, float]
         previous = current
 
 
-def _with_entities(document, found):
-    """The document with further entities, in the order of the text and with ids that it does not have yet."""
+def _with_entities(document, found, models):
+    """The document with what some models found, in the order of the text and with ids that it does not have yet."""
     found.sort(key=lambda entity: (entity.start, -entity.end))
+    before = {_place(entity): entity for entity in document.entities if entity.model in models}
     ids = unused_ids("T", document)
-    named = (dataclasses.replace(entity, id=next(ids)) for entity in found)
-    return dataclasses.replace(document, entities=(*document.entities, *named))
+    again, named = set(), []
+    for entity in found:
+        old = before.get(_place(entity))
+        if old and old.id not in again:
+            again.add(old.id)
+            named.append(dataclasses.replace(old, confidence=entity.confidence))
+        else:
+            named.append(dataclasses.replace(entity, id=next(ids)))
+    needed = {end for r in document.relations if r.confidence is None for end in (r.first, r.second)}
+    gone = {old.id for old in before.values() if old.id not in needed | again}
+    relations = tuple(r for r in document.relations if gone.isdisjoint((r.first, r.second)))
+    kept = [entity for entity in document.entities if entity.id not in gone | again]
+    return dataclasses.replace(document, entities=(*kept, *named), relations=relations)
+
+
+def _place(entity):
+    return entity.model, entity.type, entity.start, entity.end

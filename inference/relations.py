@@ -65,7 +65,7 @@ def relate(
     batch_size: int,
     advance: Callable[[int], object] = lambda count: None,
 ) -> list[Document]:
-    """Finds relations between the entities of each sentence, given or found.
+    """Finds relations between the entities of each sentence, given or found, in the place of those found before.
 
     A pair that the model gives its negative label (`false`, `0`) is no relation.
 
@@ -94,9 +94,14 @@ def relate(
 
 
 def _with_relations(document, found):
+    given = [relation for relation in document.relations if relation.confidence is None]
+    before = {(r.type, r.first, r.second): r.id for r in document.relations if r.confidence is not None}
     ids = unused_ids("R", document)
-    named = (Relation(next(ids), label, pair.first.id, pair.second.id, p) for pair, label, p in found)
-    return dataclasses.replace(document, relations=(*document.relations, *named))
+    named = []
+    for pair, label, probability in found:
+        ends = (pair.first.id, pair.second.id)
+        named.append(Relation(before.get((label, *ends)) or next(ids), label, *ends, probability))
+    return dataclasses.replace(document, relations=(*given, *named))
 
 
 def find_pairs(document: Document, settings: Mapping[str, Any]) -> Iterator[Pair]:

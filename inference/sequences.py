@@ -11,6 +11,8 @@ from fine_tuning.model_directory import ModelDirectory
 from modeling import unpadding
 
 CHUNK_CHARACTERS = 200_000  # of text that is taken together, so that batches are of similar length
+# Tokens of a sequence. Of shorter ones a batch has more: the fewer the rows of a product, the more each costs.
+FULL_LENGTH = 256
 # Int32 [B, F]; the sizes are left open, so that a function is traced once and not once a length.
 SIGNATURE = {name: tf.TensorSpec([None, None], tf.int32) for name in ("input_ids", "input_mask", "segment_ids")}
 
@@ -74,7 +76,7 @@ def run(
     Args:
       compiled: as of `compile_function`.
       sequences: a list of `Sequence`.
-      batch_size: int.
+      batch_size: sequences per batch, or more while all have no more than `batch_size * FULL_LENGTH` positions.
       advance: called with the number of sequences that are done, after each batch.
 
     Returns:
@@ -83,8 +85,11 @@ def run(
     results: list[Any] = [None] * len(sequences)
     # Long ones first: what does not fit into memory fails at once.
     order = sorted(range(len(sequences)), key=lambda i: -len(sequences[i].ids))
-    for begin in range(0, len(order), batch_size):
-        chosen = order[begin : begin + batch_size]
+    begin = 0
+    while begin < len(order):
+        longest = len(sequences[order[begin]].ids)
+        chosen = order[begin : begin + max(batch_size, batch_size * FULL_LENGTH // longest)]
+        begin += len(chosen)
         outputs = compiled(_batch([sequences[i] for i in chosen]))
         arrays = {name: x.numpy() for name, x in outputs.items()}
         for row, i in enumerate(chosen):

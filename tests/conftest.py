@@ -11,7 +11,9 @@ import pytest
 from modeling.config import BertConfig
 from tests.helpers import programs
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before any test imports TensorFlow
+# As programs have it (`common.quiet_tensorflow`), before any test imports TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 # Scripts run `python`, which has to be this one, also where its environment is not activated.
 os.environ["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"

@@ -9,6 +9,7 @@ import collections
 import copy
 import dataclasses
 import itertools
+import re
 
 from common.errors import InputError
 from data_prep.formats.document import NO_CONCEPTS, Document, Entity, Relation, blocks_of
@@ -20,7 +21,9 @@ except ImportError:  # of an extra; `table.check_installed` refuses the formats 
     bioc = None
 
 RELATION_TYPE_KEYS = ("type", "relation")  # of a relation's infons; the second in BC5CDR
-OTHER = ("confidence", "model", "CompositeRole")  # of an annotation's infons: no identifiers
+# `breast and ovarian cancer` is a composite mention; BC5CDR has its parts (`breast cancer`) beside it.
+ROLE, COMPOSITE, PART = "CompositeRole", "CompositeMention", "IndividualMention"
+OTHER = ("confidence", "model", ROLE)  # of an annotation's infons: no identifiers
 ROLES = ("Arg1", "Arg2")  # of the entities of a relation that is written
 MAX_GAP = 10_000  # characters that are filled in between two passages; with more between them, something is wrong
 
@@ -43,6 +46,7 @@ class Origin:
     document: "bioc.BioCDocument"  # all of it, with given annotations and relations
     collection: "bioc.BioCCollection"  # its source, date, key and infons; without documents
     blocks: tuple  # of Block, in order of `start`, but those without text; each is a paragraph of the Document
+    given: frozenset  # the Entity and Relation objects of its annotations and relations
     unit: str | None  # what offsets count, one of CODE_UNITS; None: characters
 
 
@@ -75,7 +79,8 @@ def make_document(decoded, collection, source, default_id, report):
     passages are joined with newlines; `locate` tells the offsets in the file. It does so too where those count bytes
     or UTF-16 code units.
 
-    Entities are the annotations with one location whose text is there, maybe after a repair, see `placement.place`.
+    Entities are the annotations with one location whose text is there, maybe after a repair, see `placement.place`,
+    but for the parts of composite mentions, for which these stand, as they do in PubTator.
     An annotation without an id, or with that of another one, gets a new one. Its `infon type` is the entity's type,
     its identifier is that of `infon identifier` or, without, of the infons that have one for a terminology (BC5CDR's
     `MESH`). Relations are those with two nodes, the ids of annotations. One
@@ -107,7 +112,7 @@ def make_document(decoded, collection, source, default_id, report):
         relations=relations,
         concept_relations=concept_relations,
         taken_ids=frozenset(_ids_of(decoded)),
-        origin=Origin(decoded, collection, blocks, unit),
+        origin=Origin(decoded, collection, blocks, frozenset((*entities, *relations)), unit),
     )
 
 
@@ -210,14 +215,28 @@ def _mentions(decoded, blocks, source, report):
     for p, passage in enumerate(decoded.passages):
         found += [(a, of_passage[p]) for holder in (passage, *passage.sentences) for a in holder.annotations]
     ids = _unique_ids([annotation.id for annotation, _ in found], "A")
+    composites = [_extent(annotation) for annotation, _ in found if annotation.infons.get(ROLE) == COMPOSITE]
     mentions = []
     for (annotation, near), entity_id in zip(found, ids, strict=True):
         annotation.id = annotation.id or entity_id  # so that relations that are found can name it
-        if len(annotation.locations) == 1:
+        if annotation.infons.get(ROLE) == PART and _is_inside(annotation, composites):
+            report.parts_of_composites += 1
+        elif len(annotation.locations) == 1:
             mentions.append(_mention(annotation, entity_id, near, blocks, source))
         elif annotation.locations:
             report.add_discontinuous(source, entity_id, annotation.text, len(annotation.locations))
     return mentions
+
+
+def _extent(annotation):
+    """The offsets, as the file counts, between which all locations of an annotation are."""
+    bounds = [(location.offset, location.offset + location.length) for location in annotation.locations]
+    return min((start for start, _ in bounds), default=0), max((end for _, end in bounds), default=0)
+
+
+def _is_inside(annotation, extents):
+    start, end = _extent(annotation)
+    return any(first <= start and end <= last for first, last in extents)
 
 
 def _mention(annotation, entity_id, near, blocks, source):
@@ -233,7 +252,8 @@ def _mention(annotation, entity_id, near, blocks, source):
         [infons["identifier"]] if infons.get("identifier") else [v for k, v in infons.items() if k not in OTHER]
     )
     identifier = "|".join(value for value in identifiers if value not in NO_CONCEPTS)
-    entity = Entity(entity_id, entity_type, start, start + location.length, identifier=identifier)
+    found = (_confidence_of(infons), infons["model"]) if infons.get("model") else ()
+    entity = Entity(entity_id, entity_type, start, start + location.length, *found, identifier=identifier)
     return Mention(entity, annotation.text, source, block.start)
 
 
@@ -242,6 +262,12 @@ def _infon_text(value):
     if isinstance(value, dict):
         value = value.get("identifier")
     return "" if value is None else str(value).strip()
+
+
+def _confidence_of(infons):
+    """What `_confidence` wrote; None for anything else."""
+    text = infons.get("confidence", "")
+    return float(text) if re.fullmatch(r"[01]\.\d+", text) else None
 
 
 def _unique_ids(ids, letter):
@@ -261,10 +287,13 @@ def _relations(decoded, entities, report):
     for relation, relation_id in zip(relations, _unique_ids([r.id for r in relations], "R"), strict=True):
         infons = {key: _infon_text(value) for key, value in relation.infons.items()}
         relation_type = infons.pop(next((key for key in RELATION_TYPE_KEYS if key in infons), None), "")
+        confidence = _confidence_of(infons)
         is_of_concepts = not relation.nodes or {"role1", "role2"} <= infons.keys()
         ends = _named_concepts(infons, concepts) if is_of_concepts else [node.refid for node in relation.nodes]
         if len(ends) == 2:
-            (of_concepts if is_of_concepts else of_entities).append(Relation(relation_id, relation_type, *ends))
+            (of_concepts if is_of_concepts else of_entities).append(
+                Relation(relation_id, relation_type, *ends, confidence)
+            )
         else:
             report.not_of_two += 1
     return keep_placed(of_entities, unmistakable, report), tuple(of_concepts)
@@ -291,26 +320,34 @@ def to_bioc(document):
     """The `BioCDocument` of a `Document`; a new one.
 
     An annotation is in the passage that holds its beginning, or in the sentence where passages have no text. Its
-    infons are `type`, `confidence` and `model`.
+    infons are `type`, `identifier`, `confidence` and `model`. Of a document that comes from BioC all that is as it was
+    read stays as it is.
     """
-    if isinstance(document.origin, Origin):
-        result = copy.deepcopy(document.origin.document)
-        entities = [entity for entity in document.entities if entity.model]
-        relations = [relation for relation in document.relations if relation.confidence is not None]
-    else:
-        result, entities, relations = _new_document(document), document.entities, document.relations
+    is_ours = not isinstance(document.origin, Origin)
+    given = frozenset() if is_ours else document.origin.given
+    result = _new_document(document) if is_ours else copy.deepcopy(document.origin.document)
+    _remove(result, {each.id for each in given.difference(document.entities, document.relations)})
     taken = set(_ids_of(result))
     names = {}  # of entities found: id here to id there
-    for entity in entities:
-        names[entity.id] = _new_id(entity.id, taken)
-        block, offset, length = _locate(result, document, entity)
-        block.add_annotation(_annotation(names[entity.id], entity, offset, length, document.text))
-    for relation in () if isinstance(document.origin, Origin) else document.concept_relations:
+    for entity in document.entities:
+        if entity not in given:
+            names[entity.id] = _new_id(entity.id, taken)
+            block, offset, length = _locate(result, document, entity)
+            block.add_annotation(_annotation(names[entity.id], entity, offset, length, document.text))
+    for relation in document.concept_relations if is_ours else ():
         result.add_relation(_concept_relation(_new_id(relation.id, taken), relation))
-    for relation in relations:
-        ends = [names.get(end, end) for end in (relation.first, relation.second)]
-        result.add_relation(_relation(_new_id(relation.id, taken), relation, ends))
+    for relation in document.relations:
+        if relation not in given:
+            ends = [names.get(end, end) for end in (relation.first, relation.second)]
+            result.add_relation(_relation(_new_id(relation.id, taken), relation, ends))
     return result
+
+
+def _remove(document, ids):
+    """Removes the annotations and relations with such ids from a `BioCDocument`."""
+    for holder in holders(document) if ids else ():
+        holder.annotations = [each for each in holder.annotations if each.id not in ids]
+        holder.relations = [each for each in holder.relations if each.id not in ids]
 
 
 def _new_id(name, taken):

@@ -7,7 +7,7 @@ DOC.txt holds a document's text, unaltered, DOC.ann a line for each of
     N1	Reference T1 MESH:D008175	Lung Neoplasms  a concept of an entity
     #1	AnnotatorNotes T1	confidence 0.98, model ncbi
 
-and of what has no place here, and is counted: E, events; A and M, attributes; *, equivalences.
+and of what has no place here, and is counted: E, events; A and M, attributes; *, equivalences; #, notes of people.
 
 Formats: http://brat.nlplab.org/standoff.html, http://brat.nlplab.org/configuration.html
 """
@@ -34,6 +34,8 @@ CONFIGURATION_FILES = (CONFIGURATION_FILE, "visual.conf", "tools.conf", "kb_shor
 NO_DATABASE = "concept"  # before an identifier without a colon, which brat takes for the end of a database's name
 SPACES = re.compile(r"\s")
 FRAGMENTS = re.compile("[0-9]{1,18} [0-9]{1,18}(;[0-9]{1,18} [0-9]{1,18})*")
+# What `_note` writes.
+NOTE_OF_MODEL = re.compile(r"AnnotatorNotes (\S+)\t(?=.)(?:confidence (\d\.\d+))?(?:, )?(?:model (.+))?")
 
 
 # Reading
@@ -56,7 +58,7 @@ def read(path, bad_document, report):
 
     Each line of the text is a paragraph. Fragments with nothing but white space between them, as where a mention goes
     over the end of a line, are one entity; an entity of other fragments is discontinuous, and left out. Normalizations
-    are its concepts. The entities and relations keep their ids.
+    are its concepts, notes as above say what a model found. The entities and relations keep their ids.
 
     Args:
       path: `a.ann`, or `a.txt`, whose annotations are in the other; without one there are none.
@@ -82,7 +84,7 @@ def read(path, bad_document, report):
                     annotations.add(line, text, f"{name_of(annotation_path)}, line {number}", report)
     entities, _ = place(text, annotations.mentions(), report)
     paragraphs = tuple(trim(text, *line.span()) for line in LINE.finditer(text) if line[0].strip())
-    relations = keep_placed(annotations.relations, entities, report)
+    relations = keep_placed(annotations.relations(), entities, report)
     name = os.path.basename(base).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     yield Document(name, text, paragraphs, name_of(path), (), entities, relations, taken_ids=frozenset(annotations.ids))
 
@@ -91,18 +93,29 @@ class _Annotations:
     """What the lines of a file `.ann` give."""
 
     def __init__(self):
-        self.relations = []
+        self._relations = []
         self.ids = set()  # of all lines
         self._mentions = {}  # id: Mention
         self._concepts = collections.defaultdict(list)  # id of an entity: what it means
+        self._found = {}  # id of what a model found: its confidence, and the model of an entity
 
     def mentions(self):
-        """The entities, with what they mean."""
+        """The entities, with what they mean and what found them."""
         return [
             dataclasses.replace(
-                mention, entity=dataclasses.replace(mention.entity, identifier="|".join(self._concepts[name]))
+                mention,
+                entity=dataclasses.replace(
+                    mention.entity, identifier="|".join(self._concepts[name]), **self._found.get(name, {})
+                ),
             )
             for name, mention in self._mentions.items()
+        ]
+
+    def relations(self):
+        """The relations, those that a model found with their confidence."""
+        return [
+            dataclasses.replace(relation, confidence=self._found.get(relation.id, {}).get("confidence"))
+            for relation in self._relations
         ]
 
     def add(self, line, text, where, report):
@@ -113,12 +126,15 @@ class _Annotations:
         if kind == "T" and len(columns) > 1:
             self._add_entity(name, columns, text, where, report)
         elif kind == "R" and (match := re.fullmatch(r"(\S+) \S+:(\S+) \S+:(\S+)", columns[0].strip())):
-            self.relations.append(Relation(name, *match.groups()))
+            self._relations.append(Relation(name, *match.groups()))
         elif kind == "N" and (match := re.fullmatch(r"\S+ (\S+) (\S+)", columns[0].strip())):
             self._concepts[match[1]].append(match[2].removeprefix(f"{NO_DATABASE}:"))
-        elif kind in tuple("EAM*"):
+        elif kind == "#" and (match := NOTE_OF_MODEL.fullmatch(rest)):
+            found = {"confidence": match[2] and float(match[2]), "model": match[3] or ""}
+            self._found[match[1]] = {key: value for key, value in found.items() if value not in (None, "")}
+        elif kind in tuple("EAM*#"):
             report.other_annotations += 1
-        elif kind != "#":
+        else:
             raise InputError(f"{where}: {line[:40]!r}; expected T1, tab, type start end, tab, text, or a relation R1")
 
     def _add_entity(self, name, columns, text, where, report):

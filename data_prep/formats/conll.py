@@ -11,7 +11,8 @@ import re
 
 from common.errors import InputError
 from common.inputs import MAX_DOCUMENT_BYTES, base_name, decode_line, name_of, open_text, raw_lines
-from data_prep.formats.document import Document, Spans
+from data_prep.formats.document import Document
+from data_prep.text.words import Spans
 
 DOCUMENT_START = "-DOCSTART-"
 
@@ -153,9 +154,7 @@ def open_writer(file, models):
 class _Writer:
     """A word a line with a column of labels for each model, separated by tabs; a blank line after each sentence.
 
-    Labels are B and I with the entity's type (B-Disease), or alone where it has none, and O. A word has one label of
-    a model: of entities that share a word, the longest has it, then the first. An entity is cut where a sentence ends.
-    Before each document but the first there is a line `-DOCSTART-`.
+    The labels are those of `label_words`. Before each document but the first there is a line `-DOCSTART-`.
 
     Args:
       file: text file.
@@ -174,32 +173,45 @@ class _Writer:
         if not self.is_first:
             self.file.write("\t".join(["-DOCSTART-", *("O" for _ in self.models)]) + "\n\n")
         self.is_first = False
-        rows = zip(*(_conll_labels(document, model) for model in self.models), strict=True)
+        entities = ([e for e in document.entities if e.model == model] for model in self.models)
+        rows = zip(*(label_words(document.words, each)[0] for each in entities), strict=True)
         for words in document.words:
             for start, end in words:
-                self.file.write("\t".join([_conll_word(document.text[start:end]), *next(rows)]) + "\n")
+                self.file.write("\t".join([word_text(document.text[start:end]), *next(rows)]) + "\n")
             if words:
                 self.file.write("\n")
 
 
-def _conll_word(text):
+def word_text(text):
+    """A word as it stands in a column."""
     # Control characters that BERT's tokenizer leaves out of words may be white space to a reader of the columns.
     return re.sub(r"\s", "\N{REPLACEMENT CHARACTER}", text)
 
 
-def _conll_labels(document, model):
-    """The labels of a document's words, all sentences together."""
-    spans = [span for words in document.words for span in words]
+def label_words(sentences, entities):
+    """Labels words by the entities that they are in, wholly or in part.
+
+    B and I with the entity's type (B-Disease), or alone where it has none, and O. Of entities that share a word, the
+    longest has it, then the first; the others label nothing. An entity is cut where a sentence ends.
+
+    Args:
+      sentences: of each the spans of its words.
+      entities: iterable of `Entity`.
+
+    Returns:
+      `(labels, unlabelled)`: a list of str for the words of all sentences together; the entities without a word.
+    """
+    spans = [span for words in sentences for span in words]
     starts, ends = [start for start, _ in spans], [end for _, end in spans]
-    begins_sentence = [i == 0 for words in document.words for i in range(len(words))]
-    labels = ["O"] * len(spans)
-    entities = [entity for entity in document.entities if entity.model == model]
+    begins_sentence = [i == 0 for words in sentences for i in range(len(words))]
+    labels, unlabelled = ["O"] * len(spans), []
     for entity in sorted(entities, key=lambda entity: (entity.start - entity.end, entity.start)):
         inside = range(bisect.bisect_right(ends, entity.start), bisect.bisect_left(starts, entity.end))
-        if any(labels[i] != "O" for i in inside):
+        if not inside or any(labels[i] != "O" for i in inside):
+            unlabelled.append(entity)
             continue
         kind = re.sub(r"\s", "_", entity.type)
         for i in inside:
             prefix = "B" if i == inside[0] or begins_sentence[i] else "I"
             labels[i] = f"{prefix}-{kind}" if kind else prefix
-    return labels
+    return labels, unlabelled

@@ -3,8 +3,6 @@
 All offsets count characters (Unicode code points) of `Document.text`, the end exclusive: `text[start:end]`.
 """
 
-import array
-import collections.abc
 import dataclasses
 import itertools
 import re
@@ -41,26 +39,6 @@ class Relation:
     first: str
     second: str
     confidence: float | None = None  # None: it was in the input
-
-
-class Spans(collections.abc.Sequence):
-    """A sequence of pairs `(start, end)` in a tenth of a tuple's memory: a document may have millions of words."""
-
-    def __init__(self, pairs):
-        self._bounds = array.array("i", itertools.chain.from_iterable(pairs))
-
-    def __len__(self):
-        return len(self._bounds) // 2
-
-    def __getitem__(self, index):
-        place = range(len(self))[index]
-        return self._bounds[2 * place], self._bounds[2 * place + 1]
-
-    def __iter__(self):
-        return zip(self._bounds[::2], self._bounds[1::2], strict=True)
-
-    def __eq__(self, other):
-        return tuple(self) == tuple(other)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Report:
     spelled_otherwise: int = 0  # entities in their place, whose text differs as `_unify` says
     misplaced: int = 0  # entities left out
     discontinuous: int = 0  # entities left out
+    parts_of_composites: int = 0  # annotations of parts of a mention that is an entity itself; left out
     not_of_two: int = 0  # relations left out
     without_entity: collections.Counter = dataclasses.field(default_factory=collections.Counter)  # likewise, by type
     other_annotations: int = 0  # events, attributes, ..., which have no place in a Document; left out

@@ -117,6 +117,8 @@ FORMATS = {
 INPUT_FORMATS = (AUTO, *(row.name for row in FORMATS.values() if row.read))
 OUTPUT_FORMATS = tuple(row.name for row in FORMATS.values() if row.open_writer)
 DIRECTORIES = ("brat",)  # formats whose output is a directory
+# Those of corpora with entities, by what programs call them.
+ANNOTATED = {"bioc": "bioc_xml", **{name: name for name in ("bioc_xml", "bioc_json", "brat", "pubtator")}}
 
 
 def check_installed(format_name, what):
@@ -255,11 +257,31 @@ def read_documents(path, input_format, bad_document, report=None):
         _log_unused(own, name_of(path))
 
 
+def read_corpus(paths, input_format, report):
+    """Yields the documents of a corpus to learn from, which is read whole or not at all.
+
+    Args:
+      paths: as of `list_inputs`.
+      input_format: a name of ANNOTATED, or "auto".
+      report: as for `read_documents`.
+
+    Raises:
+      InputError: as `read_documents`, and for a document that cannot be read.
+    """
+
+    def refuse(message):
+        raise InputError(message)
+
+    for path in paths:
+        yield from read_documents(path, ANNOTATED.get(input_format, input_format), refuse, report)
+
+
 def _log_unused(report, name):
     """Logs a warning that counts what was given and is not used, if there is any."""
     reasons = {
         "entities whose text is not at their offsets": report.misplaced,
         "entities in several parts": report.discontinuous,
+        "parts of composite mentions (which are used)": report.parts_of_composites,
         "relations without their entities": report.without_entity.total(),
         "relations that are not between two": report.not_of_two,
         "annotations that are neither entities nor relations": report.other_annotations,

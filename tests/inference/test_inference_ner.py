@@ -1,12 +1,17 @@
 """Entities of documents: words and their spans, labels to entities, long sentences, and what run_ner.py predicts."""
 
+import contextlib
+import os
+import re
 import types
 
 import pytest
 import tensorflow as tf
 
-from data_prep.formats.document import Document, Entity
+from data_prep.formats import table
+from data_prep.formats.document import Document, Entity, Relation
 from data_prep.tasks import ner as data
+from data_prep.text import words
 from data_prep.text.sentences import load_sentence_splitter
 from data_prep.text.tokenization import FullTokenizer
 from fine_tuning import model_directory, tasks
@@ -84,7 +89,7 @@ def test_a_long_sentence_has_all_its_entities(tagger):
 
 
 def test_a_sentence_of_any_length_has_all_its_words(tagger, monkeypatch):
-    monkeypatch.setattr(ner, "LONGEST_STRETCH", 11)
+    monkeypatch.setattr(words, "LONGEST_STRETCH", 11)
     (found,) = annotate(tagger, document("of lung\ncancer and lung cancer of" + "x" * 30 + ". lung"))
     assert mentions(found) == [("lung\ncancer", 3), ("lung cancer", 19), ("lung", 65)]
 
@@ -124,6 +129,50 @@ def test_a_document_of_any_length_is_labelled_a_part_at_a_time(tagger, monkeypat
     (found,) = annotate(tagger, Document("1", text, paragraphs, "text.txt"))
     assert mentions(found) == [("lung cancer", 19 * i) for i in range(50)]
     assert max(at_once) < 100
+
+
+def test_what_the_same_model_found_before_is_replaced(tagger):
+    before = (
+        Entity("T1", "Disease", 3, 7, 0.1, "Disease", identifier="D1"),  # lung, found again
+        Entity("T2", "Disease", 8, 11, 0.1, "Disease"),  # and
+        Entity("T3", "Disease", 0, 2, 0.1, "Disease"),  # of, which a person's relation names
+        Entity("T4", "Disease", 12, 18, 0.1, "Other"),
+        Entity("T5", "Disease", 12, 18),
+    )
+    relations = (Relation("R1", "x", "T1", "T2", 0.5), Relation("R2", "x", "T3", "T5"))
+    (found,) = annotate(tagger, document("of lung and cancer", entities=before, relations=relations))
+    assert found.entities == (
+        *(before[2], before[3], before[4]),
+        Entity("T1", "Disease", 3, 7, pytest.approx(0.9), "Disease", identifier="D1"),
+        Entity("T6", "Disease", 12, 18, pytest.approx(0.7), "Disease"),
+    )
+    assert found.relations == (relations[1],)
+
+
+@pytest.mark.parametrize("output_format", ["bioc_xml", "bioc_json", "brat"])
+def test_annotating_an_output_again_changes_nothing(tagger, tmp_path, output_format):
+    def write(documents, name):
+        path = str(tmp_path / name)
+        with contextlib.ExitStack() as stack:
+            output = path if output_format == "brat" else stack.enter_context(open(path, "w", encoding="utf-8"))
+            writer = stack.enter_context(table.open_writer(output_format, output, ["Disease"]))
+            for each in documents:
+                writer.write(each)
+        return os.path.join(path, "1.ann") if output_format == "brat" else path
+
+    given = document("lung and cancer of IL-2", entities=(Entity("T1", "Gene", 19, 23),))
+    outputs = [write(annotate(tagger, given), "0")]
+    for number in ("1", "2"):
+        read = list(table.read_documents(outputs[-1], output_format, pytest.fail))
+        assert [entity.model for entity in read[0].entities] == ["", "Disease", "Disease", "Disease"]
+        outputs.append(write(annotate(tagger, *read), number))
+    first, second, third = ([entity_lines(path)] for path in outputs)
+    assert first == second == third
+
+
+def entity_lines(path):
+    with open(path, encoding="utf-8") as file:
+        return sorted(re.split(r"(?=<annotation|\{.id.: .T)|\n", file.read()))
 
 
 def test_several_models_go_over_the_text_at_once(tagger):

@@ -1,5 +1,6 @@
 """Relations between the entities of a sentence: which pairs, what the model reads, what comes of it."""
 
+import dataclasses
 import types
 
 import pytest
@@ -111,6 +112,9 @@ def test_relations_have_the_label_and_its_probability(tmp_path):
     related, unrelated = relations.relate([yes, no], classifier, 8)
     assert related.relations == (*known, Relation("R2", "1", "T2", "T1", pytest.approx(0.9)))
     assert unrelated.relations == ()
+    found_before = tuple(dataclasses.replace(each, confidence=0.5) for each in related.relations)
+    (again,) = relations.relate([dataclasses.replace(related, relations=(*known, *found_before))], classifier, 8)
+    assert again.relations == related.relations
 
 
 @pytest.mark.parametrize("pairs", [[], [["@GENE$"]], [["GENE", "DISEASE"]], [[1, 2]], ["@A$@B$"], [["@OTHER$", "@A$"]]])

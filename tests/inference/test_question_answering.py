@@ -211,9 +211,10 @@ def test_documents_are_read_one_after_the_other_and_not_kept(make_reader, monkey
 
 def test_what_a_caller_hears_of_the_progress(make_reader):
     counts = []
-    documents = [document("a") for _ in range(5)]
+    documents = [document("a") for _ in range(500)]
     question_answering.answer("which", documents, make_reader({"a": (1.0, 1.0)}), 2, counts.append)
-    assert counts == [2, 2, 1]
+    assert len(counts) > 2
+    assert sum(counts) == 500
 
 
 @pytest.mark.parametrize(

@@ -184,7 +184,7 @@ def test_a_stopped_run_leaves_whole_files_and_goes_on(models, run, tmp_path):
         (source / f"{number:02}.txt").write_text("The gene BRCA1 causes breast cancer in mice. " * 200)
     arguments = [f"--input={source}", f"--output_dir={output}"]
     process = programs.start_process("predict.py", f"--ner_model={models}/ner", *arguments)
-    while process.poll() is None and not list(output.glob("*.jsonl.tmp*")) and len(list(output.glob("*.jsonl"))) < 2:
+    while process.poll() is None and not list(output.glob("??.txt.jsonl*")):
         time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     _, messages = process.communicate(timeout=120)
