@@ -4,10 +4,9 @@
 
 Tokenization is inside the graph: the SavedModel needs tensorflow and tensorflow-text and nothing else, and answers what
 predict.py answers. A text is taken for a sentence, as by predict.py --sentence_splitter=none; what is too long for the
-model is read in windows. TensorFlow Serving has the operations of tensorflow-text built in; the number that the path
-ends with is the version:
+model is read in windows. For TensorFlow Serving, the number that the path ends with is the version:
 
-    tensorflow_model_server --rest_api_port=8501 --model_name=disease --model_base_path=$PWD/exported/disease
+    docker run --rm -p 8501:8501 -v $PWD/exported/disease:/models/disease -e MODEL_NAME=disease tensorflow/serving
     curl http://localhost:8501/v1/models/disease:predict -d '{"instances": ["Rett syndrome is rare."]}'
     {"predictions": [{"starts": [0], "ends": [13], "texts": ["Rett syndrome"], "types": ["Disease"],
                       "confidences": [0.98], "count": 1}]}

@@ -11,6 +11,7 @@ import urllib.request
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 import export
 from common.errors import InputError
@@ -66,15 +67,21 @@ def directories(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(directories, tmp_path_factory, repository):
-    """A process that serves them and cannot see this repository; what it said when it was ready."""
+def exported(directories, tmp_path_factory):
+    """A directory with a directory for each of SERVED, which has version 1."""
     written, moved = tmp_path_factory.mktemp("written"), tmp_path_factory.mktemp("exported")
     for name in SERVED:
         export.write(directories[name], str(written / name / "1"), "mine", BATCH_SIZE)
         shutil.move(written / name, moved / name)
+    return moved
+
+
+@pytest.fixture(scope="module")
+def server(exported, repository):
+    """A process that serves them and cannot see this repository; what it said when it was ready."""
     command = [sys.executable, "-I", str(repository / "tests/helpers/saved_model_server.py")]
-    command += [f"{name}={moved / name}" for name in SERVED]
-    with subprocess.Popen(command, cwd=moved, stdout=subprocess.PIPE, text=True) as process:
+    command += [f"{name}={exported / name}" for name in SERVED]
+    with subprocess.Popen(command, cwd=exported, stdout=subprocess.PIPE, text=True) as process:
         yield json.loads(process.stdout.readline())
         process.terminate()
 
@@ -102,6 +109,18 @@ def assert_close(found, expected):
 def test_nothing_of_ours_is_loaded(server, repository):
     ours = [path for path in server["modules"] if path.startswith(str(repository)) and "site-packages" not in path]
     assert set(ours) == {str(repository / "tests/helpers/saved_model_server.py")}
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_every_operation_is_one_of_tensorflow_or_of_tensorflow_text(exported, name):
+    """TensorFlow Serving is built with both: SUPPORTED_TENSORFLOW_OPS in tensorflow_serving/model_servers/BUILD."""
+    model = saved_model_pb2.SavedModel.FromString((exported / name / "1/saved_model.pb").read_bytes())
+    (graph,) = (each.graph_def for each in model.meta_graphs)
+    functions = graph.library.function
+    used = {node.op for nodes in (graph.node, *(each.node_def for each in functions)) for node in nodes}
+    used -= {each.signature.name for each in functions}
+    assert {each for each in used if not hasattr(tf.raw_ops, each)} == {"FastWordpieceTokenizeWithOffsets"}
+    assert not {each for each in used if "PyFunc" in each}  # what would run in the process that made it alone
 
 
 def test_entities(directories, post):

@@ -55,7 +55,7 @@ def test_a_document_and_its_annotations(write, suffix):
         Entity("T3", "Disease", 23, 34),  # only the end of a line is between its parts
     )
     assert found.relations == (Relation("R1", "treats", "T1", "T2"),)
-    assert (report.discontinuous, report.without_entity, report.other_annotations) == (1, {"treats": 1}, 3)
+    assert (report.discontinuous, report.without_entity, report.other_annotations) == (1, {"treats": 1}, 4)
     assert found.taken_ids >= {"T4", "R2", "E1"}
     assert report.examples == [
         f"{path[:-4]}.ann, line 5: entity T4 'ovarian cancer' is in 2 parts; left out",
@@ -65,7 +65,7 @@ def test_a_document_and_its_annotations(write, suffix):
 def test_what_is_not_used_is_said(write, caplog):
     list(table.read_documents(write() + ".ann", "auto", refuse))
     assert (
-        "given, but not used: 1 entities in several parts, 1 relations without their entities, 3 annotations that are "
+        "given, but not used: 1 entities in several parts, 1 relations without their entities, 4 annotations that are "
         "neither entities nor relations" in caplog.text
     )
 
