@@ -50,6 +50,9 @@ def define_flags():
     flags.DEFINE_multi_string("question", [], "What to ask about the input; may be given several times.")
     flags.DEFINE_integer("num_answers", 5, "Answers to a question, the best; of list questions all.", lower_bound=1)
     flags.DEFINE_integer("batch_size", 16, "Sequences of 256 wordpieces per batch; more shorter ones.", lower_bound=1)
+    flags.DEFINE_bool(
+        "abbreviations", True, "Make entities of the abbreviations that the text defines for an entity: disease (CKD)."
+    )
     flags.DEFINE_enum("sentence_splitter", "nupunkt", sentences.SPLITTERS, "Library that finds the sentences.")
 
 
@@ -90,7 +93,9 @@ def annotate(paths, values, tally):
             return
     distribution.log_devices()
     with quiet_loading():
-        annotator = load_annotator(names, values.re_model, values.sentence_splitter, values.batch_size)
+        annotator = load_annotator(
+            names, values.re_model, values.sentence_splitter, values.batch_size, values.abbreviations
+        )
     owners, failed = collections.deque(), set()
     with progress("annotate", unit="sequence") as bar:
         annotated = annotator.annotate(read(paths, values.input_format, tally, owners, failed), bar.update)
@@ -159,7 +164,7 @@ def check_flags(values):
 
 def settings_of(values):
     """What annotations depend on, by flag."""
-    names = ("ner_model", "re_model", "input_format", "output_format", "sentence_splitter")
+    names = ("ner_model", "re_model", "input_format", "output_format", "sentence_splitter", "abbreviations")
     settings = {f"--{name}": str(getattr(values, name) or "none") for name in names}
     models = [*name_models(values.ner_model).values(), *filter(None, [values.re_model])]
     return settings | {f"the model in {path}": model_directory.digest(path) for path in models}

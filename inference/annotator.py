@@ -12,7 +12,7 @@ from common.errors import InputError
 from data_prep.formats.document import Document
 from data_prep.text import sentences
 from fine_tuning import model_directory
-from inference import ner, relations, sequences
+from inference import abbreviations, ner, relations, sequences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Annotator:
     classifier: relations.Classifier | None
     split_sentences: Callable[[str], list[tuple[int, int]]]  # as of `data_prep.text.sentences.load_sentence_splitter`
     batch_size: int
+    abbreviations: bool = True  # whether what is found is carried over to the abbreviations that the text defines
 
     def annotate(
         self, documents: Iterable[Document], advance: Callable[[int], object] = lambda count: None
@@ -37,6 +38,8 @@ class Annotator:
         for chunk in sequences.in_chunks(documents, lambda one: len(one.text) + 1, sequences.CHUNK_CHARACTERS):
             chunk = [ner.find_words(document, self.split_sentences) for document in chunk]
             chunk = ner.annotate(chunk, self.taggers, self.batch_size, advance)
+            if self.abbreviations:
+                chunk = list(map(abbreviations.carry_over, chunk))
             if self.classifier:
                 chunk = relations.relate(chunk, self.classifier, self.batch_size, advance)
             yield from chunk
@@ -57,7 +60,9 @@ def name_models(values: Iterable[str]) -> dict[str, str]:
     return named
 
 
-def load_annotator(names: Mapping[str, str], re_model: str | None, splitter: str, batch_size: int) -> Annotator:
+def load_annotator(
+    names: Mapping[str, str], re_model: str | None, splitter: str, batch_size: int, carry_over: bool = True
+) -> Annotator:
     """Reads all models' directories, then loads their weights.
 
     Args:
@@ -65,6 +70,7 @@ def load_annotator(names: Mapping[str, str], re_model: str | None, splitter: str
       re_model: directory of a model of relations, or None.
       splitter: name of a library that finds sentences.
       batch_size: sequences per batch.
+      carry_over: see `Annotator.abbreviations`.
     """
     split_sentences = sentences.load_sentence_splitter(splitter)
     directories = {name: model_directory.read(path, "ner") for name, path in names.items()}
@@ -73,7 +79,7 @@ def load_annotator(names: Mapping[str, str], re_model: str | None, splitter: str
     classifier = relations.load_classifier(of_relations) if of_relations else None
     if classifier and taggers:
         _warn_of_types(taggers, classifier)
-    return Annotator(taggers, classifier, split_sentences, batch_size)
+    return Annotator(taggers, classifier, split_sentences, batch_size, carry_over)
 
 
 def _warn_of_types(taggers, classifier):

@@ -182,6 +182,11 @@ def _with_entities(document, found, models):
     """The document with what some models found, in the order of the text and with ids that it does not have yet."""
     found.sort(key=lambda entity: (entity.start, -entity.end))
     before = {_place(entity): entity for entity in document.entities if entity.model in models}
+    needed = {end for r in document.relations if r.confidence is None for end in (r.first, r.second)}
+    places = set(map(_place, found))
+    gone = {old.id for place, old in before.items() if place not in places and old.id not in needed}
+    kept = [entity for entity in document.entities if entity.id not in gone]
+    document = dataclasses.replace(document, entities=kept, taken_ids=document.taken_ids - gone)
     ids = unused_ids("T", document)
     again, named = set(), []
     for entity in found:
@@ -191,10 +196,8 @@ def _with_entities(document, found, models):
             named.append(dataclasses.replace(old, confidence=entity.confidence))
         else:
             named.append(dataclasses.replace(entity, id=next(ids)))
-    needed = {end for r in document.relations if r.confidence is None for end in (r.first, r.second)}
-    gone = {old.id for old in before.values() if old.id not in needed | again}
     relations = tuple(r for r in document.relations if gone.isdisjoint((r.first, r.second)))
-    kept = [entity for entity in document.entities if entity.id not in gone | again]
+    kept = [entity for entity in kept if entity.id not in again]
     return dataclasses.replace(document, entities=(*kept, *named), relations=relations)
 
 

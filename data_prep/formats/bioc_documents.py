@@ -23,7 +23,7 @@ except ImportError:  # of an extra; `table.check_installed` refuses the formats 
 RELATION_TYPE_KEYS = ("type", "relation")  # of a relation's infons; the second in BC5CDR
 # `breast and ovarian cancer` is a composite mention; BC5CDR has its parts (`breast cancer`) beside it.
 ROLE, COMPOSITE, PART = "CompositeRole", "CompositeMention", "IndividualMention"
-OTHER = ("confidence", "model", ROLE)  # of an annotation's infons: no identifiers
+OTHER = ("confidence", "model", "abbreviation_of", ROLE)  # of an annotation's infons: no identifiers
 ROLES = ("Arg1", "Arg2")  # of the entities of a relation that is written
 MAX_GAP = 10_000  # characters that are filled in between two passages; with more between them, something is wrong
 
@@ -333,7 +333,8 @@ def to_bioc(document):
         if entity not in given:
             names[entity.id] = _new_id(entity.id, taken)
             block, offset, length = _locate(result, document, entity)
-            block.add_annotation(_annotation(names[entity.id], entity, offset, length, document.text))
+            long_form = names.get(entity.abbreviation_of, entity.abbreviation_of)
+            block.add_annotation(_annotation(names[entity.id], entity, long_form, offset, length, document.text))
     for relation in document.concept_relations if is_ours else ():
         result.add_relation(_concept_relation(_new_id(relation.id, taken), relation))
     for relation in document.relations:
@@ -391,13 +392,15 @@ def _ids_of(document):
         yield from (each.id for each in (*holder.annotations, *holder.relations))
 
 
-def _annotation(name, entity, offset, length, text):
+def _annotation(name, entity, long_form, offset, length, text):
     annotation = bioc.BioCAnnotation()
     annotation.id = name
     annotation.infons = {"type": entity.type, **({"identifier": entity.identifier} if entity.identifier else {})}
     annotation.infons |= _confidence(entity)
     if entity.model:
         annotation.infons["model"] = entity.model
+    if entity.abbreviation_of:
+        annotation.infons["abbreviation_of"] = long_form
     annotation.add_location(bioc.BioCLocation(offset, length))
     annotation.text = text[entity.start : entity.end]
     return annotation

@@ -35,7 +35,9 @@ NO_DATABASE = "concept"  # before an identifier without a colon, which brat take
 SPACES = re.compile(r"\s")
 FRAGMENTS = re.compile("[0-9]{1,18} [0-9]{1,18}(;[0-9]{1,18} [0-9]{1,18})*")
 # What `_note` writes.
-NOTE_OF_MODEL = re.compile(r"AnnotatorNotes (\S+)\t(?=.)(?:confidence (\d\.\d+))?(?:, )?(?:model (.+))?")
+NOTE_OF_MODEL = re.compile(
+    r"AnnotatorNotes (\S+)\t(?=.)(?:confidence (\d\.\d+))?(?:, )?(?:abbreviation of T\d+)?(?:, )?(?:model (.+))?"
+)
 
 
 # Reading
@@ -240,11 +242,12 @@ def _annotation_lines(document):
         offsets = ";".join(f"{start} {end}" for start, end in spans)
         mention = " ".join(document.text[start:end] for start, end in spans)
         yield f"{entity_ids[entity.id]}\t{_type(entity.type)} {offsets}\t{mention}"
-        noted.append((entity_ids[entity.id], entity.confidence, entity.model))
+        long_form = entity_ids.get(entity.abbreviation_of, "")
+        noted.append((entity_ids[entity.id], entity.confidence, entity.model, long_form))
     for number, relation in enumerate(document.relations, 1):
         first, second = entity_ids[relation.first], entity_ids[relation.second]
         yield f"R{number}\t{_type(relation.type)} Arg1:{first} Arg2:{second}"
-        noted.append((f"R{number}", relation.confidence, ""))
+        noted.append((f"R{number}", relation.confidence, "", ""))
     numbers = itertools.count(1)
     for entity in document.entities:
         if entity.identifier:
@@ -253,8 +256,8 @@ def _annotation_lines(document):
             mention = SEPARATORS.sub(" ", document.text[entity.start : entity.end])
             yield f"N{next(numbers)}\tReference {entity_ids[entity.id]} {reference}\t{mention}"
     numbers = itertools.count(1)
-    for annotation, confidence, model in noted:
-        if note := _note(confidence, model):
+    for annotation, *said in noted:
+        if note := _note(*said):
             yield f"#{next(numbers)}\tAnnotatorNotes {annotation}\t{note}"
 
 
@@ -270,6 +273,7 @@ def _type(name):
     return re.sub(r"[^A-Za-z0-9_-]", "_", name) or "Entity"
 
 
-def _note(confidence, model):
+def _note(confidence, model, long_form):
     parts = [] if confidence is None else [f"confidence {round(confidence, 4)}"]
+    parts += [f"abbreviation of {long_form}"] if long_form else []
     return ", ".join([*parts, f"model {SEPARATORS.sub(' ', model)}"] if model else parts)

@@ -23,6 +23,7 @@ class Entity:
     confidence: float | None = None  # from 0 to 1; None: it was in the input
     model: str = ""  # name of the model that found it; "": it was in the input
     identifier: str = ""  # of what it means in some terminology, as the source has it: maybe several, `D1|D2`
+    abbreviation_of: str = ""  # the id of the entity whose long form the text defines it by
 
     @property
     def concepts(self):

@@ -21,7 +21,7 @@ def to_dict(document):
     """What a line of JSON says of a document; in it `text[start:end]` is the `text` of an entity.
 
     `confidence` and `model` are left out where there is none, that is, for what was in the input, and so are
-    `identifier` and `concept_relations`.
+    `identifier`, `abbreviation_of` and `concept_relations`.
     """
     return {
         "id": document.id,
@@ -57,6 +57,7 @@ def _entity_dict(entity, text):
         **({"identifier": entity.identifier} if entity.identifier else {}),
         **_confidence(entity),
         **({"model": entity.model} if entity.model else {}),
+        **({"abbreviation_of": entity.abbreviation_of} if entity.abbreviation_of else {}),
     }
 
 

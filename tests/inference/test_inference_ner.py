@@ -144,7 +144,7 @@ def test_what_the_same_model_found_before_is_replaced(tagger):
     assert found.entities == (
         *(before[2], before[3], before[4]),
         Entity("T1", "Disease", 3, 7, pytest.approx(0.9), "Disease", identifier="D1"),
-        Entity("T6", "Disease", 12, 18, pytest.approx(0.7), "Disease"),
+        Entity("T2", "Disease", 12, 18, pytest.approx(0.7), "Disease"),
     )
     assert found.relations == (relations[1],)
 
@@ -160,11 +160,11 @@ def test_annotating_an_output_again_changes_nothing(tagger, tmp_path, output_for
                 writer.write(each)
         return os.path.join(path, "1.ann") if output_format == "brat" else path
 
-    given = document("lung and cancer of IL-2", entities=(Entity("T1", "Gene", 19, 23),))
+    given = document("lung cancer (LC) and IL-2 of LC", entities=(Entity("T1", "Gene", 21, 25),))
     outputs = [write(annotate(tagger, given), "0")]
     for number in ("1", "2"):
         read = list(table.read_documents(outputs[-1], output_format, pytest.fail))
-        assert [entity.model for entity in read[0].entities] == ["", "Disease", "Disease", "Disease"]
+        assert [entity.model for entity in read[0].entities] == ["", *["Disease"] * 4]
         outputs.append(write(annotate(tagger, *read), number))
     first, second, third = ([entity_lines(path)] for path in outputs)
     assert first == second == third
@@ -173,6 +173,13 @@ def test_annotating_an_output_again_changes_nothing(tagger, tmp_path, output_for
 def entity_lines(path):
     with open(path, encoding="utf-8") as file:
         return sorted(re.split(r"(?=<annotation|\{.id.: .T)|\n", file.read()))
+
+
+@pytest.mark.parametrize(("carry_over", "expected"), [(True, [0, 13, 21]), (False, [0])])
+def test_abbreviations_that_the_text_defines(tagger, carry_over, expected):
+    annotator = Annotator([tagger], None, load_sentence_splitter("none"), 4, carry_over)
+    (found,) = annotator.annotate([document("lung cancer (LC) and LC")])
+    assert [entity.start for entity in found.entities] == expected
 
 
 def test_several_models_go_over_the_text_at_once(tagger):

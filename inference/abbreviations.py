@@ -1,0 +1,95 @@
+"""Carries what a model found over to the abbreviations that the text defines.
+
+Where `chronic kidney disease (CKD)` is defined and the long form is an entity, each CKD from there on is one too.
+"""
+
+import bisect
+import collections
+import dataclasses
+import re
+from typing import cast
+
+from data_prep.formats.document import Document, Entity, unused_ids
+from data_prep.formats.placement import is_word
+from data_prep.text.abbreviations import find_definitions
+
+BEGINNING = re.compile(r"\w+")  # of a short form, in which it is one word at least
+
+
+def carry_over(document: Document) -> Document:
+    """The document with the entities that its abbreviations are.
+
+    A short form from its definition on, as a whole word, is an entity of the type of the long form, with its identifier
+    if the long form is the whole of that entity. `abbreviation_of` names it. An entity of the same model that is the
+    short form gets the type and the identifier; one that overlaps it otherwise stays, and no other is added.
+
+    Args:
+      document: with words and with what models found; other entities are left alone.
+    """
+    donors = _donors(document)
+    if not donors:
+        return document
+    of_model: dict[str, list[Entity]] = collections.defaultdict(list)
+    for entity in sorted(document.entities, key=lambda entity: entity.start):
+        of_model[entity.model].append(entity)
+    changed, added = {}, []
+    for short, start in _occurrences(document.text, donors):
+        end = start + len(short)
+        for model, defined in donors[short].items():
+            place = bisect.bisect_right(defined, start, key=lambda each: each[0])
+            if place == 0:
+                continue
+            donor = defined[place - 1][1]
+            there = _overlapping(of_model[model], start, end)
+            if not there:
+                added.append(dataclasses.replace(donor, start=start, end=end, abbreviation_of=donor.id))
+            elif [(entity.start, entity.end) for entity in there] == [(start, end)]:
+                (entity,) = there
+                identifier = donor.identifier or entity.identifier
+                changed[entity.id] = dataclasses.replace(
+                    entity, type=donor.type, identifier=identifier, abbreviation_of=donor.id
+                )
+    ids = unused_ids("T", document)
+    entities = [changed.get(entity.id, entity) for entity in document.entities]
+    entities += [dataclasses.replace(entity, id=next(ids)) for entity in added]
+    return dataclasses.replace(document, entities=tuple(entities))
+
+
+def _donors(document):
+    """From short form and model to a list: where a definition begins to hold, and the entity of its long form."""
+    by_end = collections.defaultdict(list)
+    for entity in document.entities:
+        if entity.model:
+            by_end[entity.end].append(entity)
+    sentences = [(words[0][0], words[-1][1]) for words in cast(tuple, document.words) if by_end]
+    donors: dict[str, dict[str, list[tuple[int, Entity]]]] = {}
+    for definition in find_definitions(document.text, sentences):
+        short = document.text[slice(*definition.short)]
+        for entity in by_end[definition.long[1]]:
+            if entity.start <= definition.long[0]:
+                whole = entity.start == definition.long[0]
+                donor = entity if whole else dataclasses.replace(entity, identifier="")
+                donors.setdefault(short, {}).setdefault(entity.model, []).append((definition.short[0], donor))
+    return donors
+
+
+def _occurrences(text, shorts):
+    """Yields each short form and where it begins, as a whole word, in the order of the text."""
+    by_beginning = collections.defaultdict(list)
+    for short in shorts:
+        by_beginning[BEGINNING.findall(short)[0]].append(short)
+    for match in BEGINNING.finditer(text):
+        for short in by_beginning.get(match[0], ()):
+            end = match.start() + len(short)
+            if text.startswith(short, match.start()) and not (end < len(text) and is_word(text[end])):
+                yield short, match.start()
+
+
+def _overlapping(entities, start, end):
+    """Those of some entities in order, which as a rule do not overlap each other, that overlap a span."""
+    found = []
+    place = bisect.bisect_left(entities, end, key=lambda entity: entity.start)
+    while place and entities[place - 1].end > start:
+        place -= 1
+        found.append(entities[place])
+    return found
