@@ -4,7 +4,7 @@
 
 Labels the first `--sentences` sentences of a text of one abstract a line, `--turns` times in turn
 
-  * as predict.py does: tokenization and model, batches of 16 of similar length;
+  * as predict.py does: tokenization and model, batches of 4,096 tokens, of similar length;
   * the same, with every batch padded to 128;
   * where PYTHON has them (`pip install torch transformers onnx onnxruntime`), with the same weights and the sentences
     sorted by length: by `pipeline("token-classification", aggregation_strategy="simple", batch_size=16)` of
@@ -14,8 +14,8 @@ and prints the median of each, with sentences a second, and how many labels equa
 `python predict.py` with a BERT-base of random weights on one sentence and on 200, and prints seconds from start to end
 and the most memory used.
 
-Expected (2 cores, 6-layer MiniLM): at least 3 times the speed of padding to 128, 1.3 times that of transformers, one
-sentence within 10 s, and less than 1.5 GB for BERT-base.
+Expected (2 cores with AVX2, 6-layer MiniLM): 1.3 times the speed of padding to 128, 1.7 times that of transformers, about
+that of ONNX Runtime with the same labels, and less than 1.5 GB for BERT-base.
 """
 
 import dataclasses
