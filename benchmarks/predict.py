@@ -14,8 +14,8 @@ and prints the median of each, with sentences a second, and how many labels equa
 `python predict.py` with a BERT-base of random weights on one sentence and on 200, and prints seconds from start to end
 and the most memory used.
 
-Expected (2 cores with AVX2, 6-layer MiniLM): 1.3 times the speed of padding to 128, 1.7 times that of transformers, about
-that of ONNX Runtime with the same labels, and less than 1.5 GB for BERT-base.
+Expected (2 cores with AVX2, 6-layer MiniLM): 1.3 times the speed of padding to 128, 1.7 times that of transformers,
+about that of ONNX Runtime with the same labels, and less than 1.5 GB for BERT-base.
 """
 
 import dataclasses

@@ -301,7 +301,8 @@ def _relations(decoded, entities, report):
 
 def _named_concepts(infons, concepts):
     """Those of a document's concepts that infons name: `D008750`, or with its type: `Chemical|MESH:D008750`."""
-    return [name for value in infons.values() for name in (value, value.partition("|")[2]) if name in concepts]
+    named = (value if value in concepts else value.partition("|")[2] for value in infons.values())
+    return [name for name in named if name in concepts]
 
 
 # Writing

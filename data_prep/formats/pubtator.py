@@ -116,7 +116,7 @@ class _Builder:
 
     def _add_entity(self, columns, where):
         _, start, end, text, entity_type = columns[:5]
-        entity_id, identifier = f"T{len(self._mentions) + 1}", "".join(columns[5:6])
+        entity_id, identifier = f"T{len(self._mentions) + 1}", "".join(columns[5:6]).strip()
         identifier = "" if identifier in NO_CONCEPTS else identifier
         entity = Entity(entity_id, entity_type, *parse_span(start, end, where), identifier=identifier)
         self._mentions.append(Mention(entity, text, where))
