@@ -19,6 +19,7 @@ FILES = {
     "relations.tsv": "index\tsentence\tlabel\n0\ta\t1\n",
     "golden.json": json.dumps({"questions": [{"id": "q", "type": "factoid", "exact_answer": "a"}]}),
     "answers.json": json.dumps({"questions": [{"id": "q", "exact_answer": [["A"]]}, {"id": "r"}]}),
+    "concepts.pubtator": "1|t|Cancer\n1\t0\t6\tCancer\tDisease\tD1\n",
     "nbest.json": json.dumps({f"{'q' * 24}_000": []}),
 }
 PRINTING = {
@@ -28,6 +29,7 @@ PRINTING = {
         "--output_dir=out",
     ],
     "re_eval": ["--output_path=results.tsv", "--answer_path=relations.tsv", "--labels=α,1"],
+    "linking_eval": ["--gold_file=concepts.pubtator", "--predicted_file=concepts.pubtator"],
     "bioasq_eval": ["--golden_path=golden.json", "--prediction_path=answers.json"],
 }
 ALL = {**PRINTING, "transform_nbset2bioasqform": ["--nbest_path=nbest.json", "--output_path=answers"]}
@@ -38,6 +40,7 @@ FIRST_LINES = {
         "sequence is longer than max_seq_length); Filling O label instead."
     ),
     "re_eval": "f1 score    : 100.00%",
+    "linking_eval": "by document: precision 100.00%, recall 100.00%, F1 100.00%",
     "bioasq_eval": "measure                  value                  percent  questions",
     "transform_nbset2bioasqform": "",
 }
