@@ -99,7 +99,7 @@ def summarize(report, counts, output_file):
         "spelled otherwise there"
     )
     yield (
-        f"left out: {counts.overlapping} that share a word with a longer entity, {report.parts_of_composites} parts of "
+        f"left out: {counts.overlapping} without a word of their own, {report.parts_of_composites} parts of "
         f"composite mentions, {report.discontinuous} in several parts, {report.misplaced} whose text is elsewhere, "
         f"{counts.of_other_types} of other types"
     )

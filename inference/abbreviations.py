@@ -7,60 +7,63 @@ import bisect
 import collections
 import dataclasses
 import re
+from collections.abc import Sequence
 from typing import cast
 
-from data_prep.formats.document import Document, Entity, unused_ids
+from data_prep.formats.document import Document, Entity
 from data_prep.formats.placement import is_word
 from data_prep.text.abbreviations import find_definitions
 
 BEGINNING = re.compile(r"\w+")  # of a short form, in which it is one word at least
 
 
-def carry_over(document: Document) -> Document:
-    """The document with the entities that its abbreviations are.
+def carry_over(document: Document, found: Sequence[Entity]) -> list[Entity]:
+    """Adds to what models found in a document the entities that its abbreviations are.
 
     A short form from its definition on, as a whole word, is an entity of the type of the long form, with its identifier
     if the long form is the whole of that entity. `abbreviation_of` names it. An entity of the same model that is the
     short form gets the type and the identifier; one that overlaps it otherwise stays, and no other is added.
 
     Args:
-      document: with words and with what models found; other entities are left alone.
+      document: with words.
+      found: entities with different ids.
+
+    Returns:
+      A list of the entities, those added at its end.
     """
-    donors = _donors(document)
-    if not donors:
-        return document
+    donors = _donors(document, found)
     of_model: dict[str, list[Entity]] = collections.defaultdict(list)
-    for entity in sorted(document.entities, key=lambda entity: entity.start):
+    for entity in sorted(found, key=lambda entity: entity.start):
         of_model[entity.model].append(entity)
     changed, added = {}, []
+    ends: dict[str, int] = collections.defaultdict(int)  # by model, of what was added last
     for short, start in _occurrences(document.text, donors):
         end = start + len(short)
         for model, defined in donors[short].items():
             place = bisect.bisect_right(defined, start, key=lambda each: each[0])
-            if place == 0:
+            if place == 0 or start < ends[model]:
                 continue
             donor = defined[place - 1][1]
             there = _overlapping(of_model[model], start, end)
             if not there:
-                added.append(dataclasses.replace(donor, start=start, end=end, abbreviation_of=donor.id))
+                name = f"{donor.id}:{start}"
+                new = dataclasses.replace(donor, id=name, start=start, end=end, abbreviation_of=donor.id)
+                added.append(new)
+                ends[model] = end
             elif [(entity.start, entity.end) for entity in there] == [(start, end)]:
                 (entity,) = there
                 identifier = donor.identifier or entity.identifier
                 changed[entity.id] = dataclasses.replace(
                     entity, type=donor.type, identifier=identifier, abbreviation_of=donor.id
                 )
-    ids = unused_ids("T", document)
-    entities = [changed.get(entity.id, entity) for entity in document.entities]
-    entities += [dataclasses.replace(entity, id=next(ids)) for entity in added]
-    return dataclasses.replace(document, entities=tuple(entities))
+    return [changed.get(entity.id, entity) for entity in found] + added
 
 
-def _donors(document):
+def _donors(document, found):
     """From short form and model to a list: where a definition begins to hold, and the entity of its long form."""
     by_end = collections.defaultdict(list)
-    for entity in document.entities:
-        if entity.model:
-            by_end[entity.end].append(entity)
+    for entity in found:
+        by_end[entity.end].append(entity)
     sentences = [(words[0][0], words[-1][1]) for words in cast(tuple, document.words) if by_end]
     donors: dict[str, dict[str, list[tuple[int, Entity]]]] = {}
     for definition in find_definitions(document.text, sentences):
@@ -74,9 +77,9 @@ def _donors(document):
 
 
 def _occurrences(text, shorts):
-    """Yields each short form and where it begins, as a whole word, in the order of the text."""
+    """Yields each short form and where it begins, as a whole word, in the order of the text, the longest first."""
     by_beginning = collections.defaultdict(list)
-    for short in shorts:
+    for short in sorted(shorts, key=len, reverse=True):
         by_beginning[BEGINNING.findall(short)[0]].append(short)
     for match in BEGINNING.finditer(text):
         for short in by_beginning.get(match[0], ()):

@@ -12,7 +12,7 @@ from common.errors import InputError
 from data_prep.formats.document import Document
 from data_prep.text import sentences
 from fine_tuning import model_directory
-from inference import abbreviations, ner, relations, sequences
+from inference import ner, relations, sequences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,9 +37,7 @@ class Annotator:
         # 1: there may be any number without text.
         for chunk in sequences.in_chunks(documents, lambda one: len(one.text) + 1, sequences.CHUNK_CHARACTERS):
             chunk = [ner.find_words(document, self.split_sentences) for document in chunk]
-            chunk = ner.annotate(chunk, self.taggers, self.batch_size, advance)
-            if self.abbreviations:
-                chunk = list(map(abbreviations.carry_over, chunk))
+            chunk = ner.annotate(chunk, self.taggers, self.batch_size, advance, self.abbreviations)
             if self.classifier:
                 chunk = relations.relate(chunk, self.classifier, self.batch_size, advance)
             yield from chunk

@@ -1,6 +1,7 @@
 """Finds the entities of documents with models that run_ner.py trained."""
 
 import dataclasses
+import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
@@ -10,7 +11,7 @@ from data_prep.formats.document import Document, Entity, unused_ids
 from data_prep.tasks import ner
 from data_prep.text.words import find_words as words_of_text
 from fine_tuning.model_directory import ModelDirectory
-from inference import sequences
+from inference import abbreviations, sequences
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,7 @@ def annotate(
     taggers: Iterable[Tagger],
     batch_size: int,
     advance: Callable[[int], object] = lambda count: None,
+    carry_over: bool = False,
 ) -> list[Document]:
     """Finds entities, in the place of those that the same models found before.
 
@@ -56,6 +58,7 @@ def annotate(
       taggers: list of `Tagger`.
       batch_size: sequences per batch.
       advance: called with the number of sequences that a model has labelled, after each batch.
+      carry_over: whether abbreviations that the text defines for an entity are entities too, see `abbreviations`.
 
     Returns:
       The documents, with the entities found behind those of the input. One that was found before keeps its id and its
@@ -64,7 +67,9 @@ def annotate(
     taggers = list(taggers)
     found = [tag(documents, tagger, batch_size, advance) for tagger in taggers]
     return [
-        _with_entities(document, [entity for entities in of_taggers for entity in entities], {t.name for t in taggers})
+        _with_entities(
+            document, [entity for entities in of_taggers for entity in entities], {t.name for t in taggers}, carry_over
+        )
         for document, *of_taggers in zip(documents, *found, strict=True)
     ]
 
@@ -178,28 +183,42 @@ def find_entities(words: Iterable[Word]) -> Iterator[tuple[str, int, int, float]
         previous = current
 
 
-def _with_entities(document, found, models):
+def _with_entities(document, found, models, carry_over):
     """The document with what some models found, in the order of the text and with ids that it does not have yet."""
+    before: dict[tuple, Entity] = {}
+    for entity in document.entities:
+        if entity.model in models:
+            before.setdefault(_place(entity), entity)
+    found = [
+        dataclasses.replace(entity, id=str(number), identifier=getattr(before.get(_place(entity)), "identifier", ""))
+        for number, entity in enumerate(found)
+    ]
+    if carry_over:
+        found = abbreviations.carry_over(document, found)
     found.sort(key=lambda entity: (entity.start, -entity.end))
-    before = {_place(entity): entity for entity in document.entities if entity.model in models}
-    needed = {end for r in document.relations if r.confidence is None for end in (r.first, r.second)}
-    places = set(map(_place, found))
-    gone = {old.id for place, old in before.items() if place not in places and old.id not in needed}
-    kept = [entity for entity in document.entities if entity.id not in gone]
-    document = dataclasses.replace(document, entities=kept, taken_ids=document.taken_ids - gone)
     ids = unused_ids("T", document)
-    again, named = set(), []
+    again = set()
+    names = {}  # from ids here to those of the document
     for entity in found:
         old = before.get(_place(entity))
-        if old and old.id not in again:
-            again.add(old.id)
-            named.append(dataclasses.replace(old, confidence=entity.confidence))
-        else:
-            named.append(dataclasses.replace(entity, id=next(ids)))
+        names[entity.id] = old.id if old and old.id not in again else next(ids)
+        again.add(names[entity.id])
+    found = [
+        dataclasses.replace(
+            entity,
+            id=names[entity.id],
+            identifier=getattr(before.get(_place(entity)), "identifier", "") or entity.identifier,
+            abbreviation_of=names.get(entity.abbreviation_of, ""),
+        )
+        for entity in found
+    ]
+    needed = {end for r in document.relations if r.confidence is None for end in (r.first, r.second)}
+    gone = {e.id for e in document.entities if e.model in models and e.id not in again | needed}
     relations = tuple(r for r in document.relations if gone.isdisjoint((r.first, r.second)))
-    kept = [entity for entity in kept if entity.id not in again]
-    return dataclasses.replace(document, entities=(*kept, *named), relations=relations)
+    kept = [entity for entity in document.entities if entity.id not in gone | again]
+    return dataclasses.replace(document, entities=(*kept, *found), relations=relations)
 
 
 def _place(entity):
-    return entity.model, entity.type, entity.start, entity.end
+    """What is the same of an entity that is found again; brat allows few signs in a type."""
+    return entity.model, re.sub("[^A-Za-z0-9_-]", "_", entity.type), entity.start, entity.end

@@ -46,7 +46,8 @@ class Origin:
     document: "bioc.BioCDocument"  # all of it, with given annotations and relations
     collection: "bioc.BioCCollection"  # its source, date, key and infons; without documents
     blocks: tuple  # of Block, in order of `start`, but those without text; each is a paragraph of the Document
-    given: frozenset  # the Entity and Relation objects of its annotations and relations
+    entities: dict  # Entity to the number of its annotation, in the order of the document
+    relations: dict  # Relation to its number
     unit: str | None  # what offsets count, one of CODE_UNITS; None: characters
 
 
@@ -112,7 +113,7 @@ def make_document(decoded, collection, source, default_id, report):
         relations=relations,
         concept_relations=concept_relations,
         taken_ids=frozenset(_ids_of(decoded)),
-        origin=Origin(decoded, collection, blocks, frozenset((*entities, *relations)), unit),
+        origin=Origin(decoded, collection, blocks, *_numbered(decoded, entities, relations), unit),
     )
 
 
@@ -215,11 +216,11 @@ def _mentions(decoded, blocks, source, report):
     for p, passage in enumerate(decoded.passages):
         found += [(a, of_passage[p]) for holder in (passage, *passage.sentences) for a in holder.annotations]
     ids = _unique_ids([annotation.id for annotation, _ in found], "A")
-    composites = [_extent(annotation) for annotation, _ in found if annotation.infons.get(ROLE) == COMPOSITE]
+    composites = _Extents(annotation for annotation, _ in found if annotation.infons.get(ROLE) == COMPOSITE)
     mentions = []
     for (annotation, near), entity_id in zip(found, ids, strict=True):
         annotation.id = annotation.id or entity_id  # so that relations that are found can name it
-        if annotation.infons.get(ROLE) == PART and _is_inside(annotation, composites):
+        if annotation.infons.get(ROLE) == PART and composites.hold(annotation):
             report.parts_of_composites += 1
         elif len(annotation.locations) == 1:
             mentions.append(_mention(annotation, entity_id, near, blocks, source))
@@ -234,9 +235,19 @@ def _extent(annotation):
     return min((start for start, _ in bounds), default=0), max((end for _, end in bounds), default=0)
 
 
-def _is_inside(annotation, extents):
-    start, end = _extent(annotation)
-    return any(first <= start and end <= last for first, last in extents)
+class _Extents:
+    """Those of the annotations with one location, which are entities."""
+
+    def __init__(self, annotations):
+        extents = sorted(_extent(annotation) for annotation in annotations if len(annotation.locations) == 1)
+        self._starts = [start for start, _ in extents]
+        self._last_ends = list(itertools.accumulate((end for _, end in extents), max))
+
+    def hold(self, annotation):
+        """Whether one of them holds an annotation."""
+        start, end = _extent(annotation)
+        place = bisect.bisect_right(self._starts, start)
+        return place > 0 and end <= self._last_ends[place - 1]
 
 
 def _mention(annotation, entity_id, near, blocks, source):
@@ -267,7 +278,7 @@ def _infon_text(value):
 def _confidence_of(infons):
     """What `_confidence` wrote; None for anything else."""
     text = infons.get("confidence", "")
-    return float(text) if re.fullmatch(r"[01]\.\d+", text) else None
+    return float(text) if re.fullmatch(r"0\.[0-9]+|1\.0", text) else None
 
 
 def _unique_ids(ids, letter):
@@ -324,32 +335,76 @@ def to_bioc(document):
     infons are `type`, `identifier`, `confidence` and `model`. Of a document that comes from BioC all that is as it was
     read stays as it is.
     """
-    is_ours = not isinstance(document.origin, Origin)
-    given = frozenset() if is_ours else document.origin.given
-    result = _new_document(document) if is_ours else copy.deepcopy(document.origin.document)
-    _remove(result, {each.id for each in given.difference(document.entities, document.relations)})
+    origin = document.origin if isinstance(document.origin, Origin) else None
+    result = copy.deepcopy(origin.document) if origin else _new_document(document)
+    same = _keep(result, document) if origin else {}
     taken = set(_ids_of(result))
     names = {}  # of entities found: id here to id there
+    new = [entity for entity in document.entities if entity.id not in same]
+    for entity in new:
+        names[entity.id] = _new_id(entity.id, taken)
     for entity in document.entities:
-        if entity not in given:
-            names[entity.id] = _new_id(entity.id, taken)
+        long_form = names.get(entity.abbreviation_of, entity.abbreviation_of)
+        if entity.id in same:
+            _update(*same[entity.id], entity, long_form)
+        else:
             block, offset, length = _locate(result, document, entity)
-            long_form = names.get(entity.abbreviation_of, entity.abbreviation_of)
             block.add_annotation(_annotation(names[entity.id], entity, long_form, offset, length, document.text))
-    for relation in document.concept_relations if is_ours else ():
+    for relation in () if origin else document.concept_relations:
         result.add_relation(_concept_relation(_new_id(relation.id, taken), relation))
     for relation in document.relations:
-        if relation not in given:
+        if not (origin and relation in origin.relations):
             ends = [names.get(end, end) for end in (relation.first, relation.second)]
             result.add_relation(_relation(_new_id(relation.id, taken), relation, ends))
     return result
 
 
-def _remove(document, ids):
-    """Removes the annotations and relations with such ids from a `BioCDocument`."""
-    for holder in holders(document) if ids else ():
-        holder.annotations = [each for each in holder.annotations if each.id not in ids]
-        holder.relations = [each for each in holder.relations if each.id not in ids]
+def _numbered(decoded, entities, relations):
+    """The dicts of an `Origin`."""
+    annotations, related = (
+        [each for holder in holders(decoded) for each in getattr(holder, name)] for name in ("annotations", "relations")
+    )
+    numbers = (
+        {each: number for number, each in enumerate(_unique_ids([part.id for part in parts], letter))}
+        for parts, letter in ((annotations, "A"), (related, "R"))
+    )
+    return [{each: ids[each.id] for each in found} for ids, found in zip(numbers, (entities, relations), strict=True)]
+
+
+def _keep(result, document):
+    """Takes out of a copy of a document's origin what the document has no more.
+
+    What a relation names that stays is not taken out.
+
+    Returns:
+      From the id of an entity that stayed in its place to its annotation and to the Entity that was read.
+    """
+    origin = document.origin
+    spans = {entity.id: (entity.start, entity.end) for entity in document.entities}
+    stay = {entity for entity in origin.entities if spans.get(entity.id) == (entity.start, entity.end)}
+    numbered = [each for holder in holders(result) for each in holder.annotations]
+    same = {entity.id: (numbered[origin.entities[entity]], entity) for entity in stay}
+    gone = {id(numbered[number]) for entity, number in origin.entities.items() if entity not in stay}
+    related = [each for holder in holders(result) for each in holder.relations]
+    now = set(document.relations)
+    gone |= {id(related[number]) for each, number in origin.relations.items() if each not in now}
+    named = {node.refid for relation in related if id(relation) not in gone for node in relation.nodes}
+    for holder in holders(result) if gone else ():
+        holder.annotations = [each for each in holder.annotations if id(each) not in gone or each.id in named]
+        holder.relations = [each for each in holder.relations if id(each) not in gone]
+    return same
+
+
+def _update(annotation, before, entity, long_form):
+    """Writes into an annotation what its entity has got since it was read."""
+    if entity == before:
+        return
+    annotation.infons |= {"type": entity.type, **_confidence(entity)}
+    if entity.identifier != before.identifier:
+        annotation.infons["identifier"] = entity.identifier
+    annotation.infons.pop("abbreviation_of", None)
+    if long_form:
+        annotation.infons["abbreviation_of"] = long_form
 
 
 def _new_id(name, taken):

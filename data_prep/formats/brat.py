@@ -36,7 +36,7 @@ SPACES = re.compile(r"\s")
 FRAGMENTS = re.compile("[0-9]{1,18} [0-9]{1,18}(;[0-9]{1,18} [0-9]{1,18})*")
 # What `_note` writes.
 NOTE_OF_MODEL = re.compile(
-    r"AnnotatorNotes (\S+)\t(?=.)(?:confidence (\d\.\d+))?(?:, )?(?:abbreviation of T\d+)?(?:, )?(?:model (.+))?"
+    r"AnnotatorNotes (\S+)\tconfidence (0\.[0-9]+|1\.0)(?:, abbreviation of T[0-9]+)?(?:, model (.+))?"
 )
 
 
@@ -132,8 +132,7 @@ class _Annotations:
         elif kind == "N" and (match := re.fullmatch(r"\S+ (\S+) (\S+)", columns[0].strip())):
             self._concepts[match[1]].append(match[2].removeprefix(f"{NO_DATABASE}:"))
         elif kind == "#" and (match := NOTE_OF_MODEL.fullmatch(rest)):
-            found = {"confidence": match[2] and float(match[2]), "model": match[3] or ""}
-            self._found[match[1]] = {key: value for key, value in found.items() if value not in (None, "")}
+            self._found[match[1]] = {"confidence": float(match[2]), **({"model": match[3]} if match[3] else {})}
         elif kind in tuple("EAM*#"):
             report.other_annotations += 1
         else:

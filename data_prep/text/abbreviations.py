@@ -12,6 +12,7 @@ from data_prep.text.sentences import trim
 PARENTHESES = re.compile(r"\(([^()]*)\)")
 WORD = re.compile(r"\S+")
 MAX_SHORT_CHARS, MAX_SHORT_WORDS = 10, 2
+PUNCTUATION = ".,:;'\"\u2019\u201d"  # that may be behind a form
 MAX_LONG_CHARS = 1_000  # looked at before parentheses
 
 
@@ -37,12 +38,14 @@ def find_definitions(text, sentences):
         for match in PARENTHESES.finditer(text, begin, end):
             inside = re.split("[;,] ", match[1])[0]
             span = trim(text, match.start(1), match.start(1) + len(inside))
-            inside = text[slice(*span)]
+            inside = text[slice(*span)].rstrip(PUNCTUATION)
+            span = span[0], span[0] + len(inside)
             before = list(WORD.finditer(text, max(begin, match.start() - MAX_LONG_CHARS), match.start()))
             if _is_short_form(inside):
                 short, words = span, before[-_most_words(inside) :]
-            elif before and _is_short_form(before[-1][0]):  # CKD (chronic kidney disease)
-                short, words = before[-1].span(), list(WORD.finditer(text, *span))
+            elif before and _is_short_form(word := before[-1][0].rstrip(PUNCTUATION)):  # CKD (chronic kidney disease)
+                start = before[-1].start()
+                short, words = (start, start + len(word)), list(WORD.finditer(text, *span))
             else:
                 continue
             if words and (long := _long_form(text, text[slice(*short)], words[0].start(), words[-1].end())):
@@ -69,6 +72,7 @@ def _long_form(text, short, start, end):
 
     The first letter begins a word.
     """
+    end = start + len(text[start:end].rstrip(PUNCTUATION))
     place = end
     letters = [char for char in short.lower() if char.isalnum()]
     for number in range(len(letters) - 1, -1, -1):
@@ -81,6 +85,8 @@ def _long_form(text, short, start, end):
             return None
     while place > start and not text[place - 1].isspace():  # all of a word with hyphens
         place -= 1
+    while not text[place].isalnum():
+        place += 1
     words = text[place:end].split()
     is_fit = len(short) < end - place and len(words) <= _most_words(short) and short not in words
     return (place, end) if is_fit else None

@@ -68,7 +68,7 @@ def test_labels_with_types(convert):
     assert output.read_text() == WITH_TYPES
     assert "2 documents, 4 sentences, 23 words" in result.stdout
     assert "entities labelled: 4 (Gene 2, Disease 1, Species 1), 1 of which begin or end inside a word" in result.stdout
-    assert "left out: 1 that share a word with a longer entity" in result.stdout
+    assert "left out: 1 without a word of their own" in result.stdout
 
 
 def test_one_type_has_the_plain_labels_of_the_data_sets_of_biobert(convert):

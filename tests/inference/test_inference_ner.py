@@ -1,6 +1,7 @@
 """Entities of documents: words and their spans, labels to entities, long sentences, and what run_ner.py predicts."""
 
 import contextlib
+import dataclasses
 import os
 import re
 import types
@@ -144,9 +145,36 @@ def test_what_the_same_model_found_before_is_replaced(tagger):
     assert found.entities == (
         *(before[2], before[3], before[4]),
         Entity("T1", "Disease", 3, 7, pytest.approx(0.9), "Disease", identifier="D1"),
-        Entity("T2", "Disease", 12, 18, pytest.approx(0.7), "Disease"),
+        Entity("T6", "Disease", 12, 18, pytest.approx(0.7), "Disease"),
     )
     assert found.relations == (relations[1],)
+
+
+def test_an_entity_is_found_again_whatever_the_format_made_of_its_type(tagger):
+    model = ner.Tagger("Cell line", tagger.directory, tagger.compiled)
+    before = (Entity("T1", "Cell_line", 3, 7, 0.1, "Cell line", identifier="C:1"),)
+    (found,) = annotate(model, document("of lung", entities=before))
+    assert found.entities == (Entity("T1", "Cell line", 3, 7, pytest.approx(0.9), "Cell line", identifier="C:1"),)
+
+
+def test_what_is_there_twice_is_there_once(tagger):
+    before = tuple(Entity(name, "Disease", 3, 7, 0.1, "Disease") for name in ("T1", "T2"))
+    (found,) = annotate(tagger, document("of lung", entities=before))
+    assert [entity.id for entity in found.entities] == ["T1"]
+
+
+def test_an_abbreviation_found_again_keeps_what_people_added(tagger):
+    (first,) = annotate(tagger, document("lung cancer (LC) and LC"))
+    entities = tuple(dataclasses.replace(e, identifier="D1") if e.start == 21 else e for e in first.entities)
+    relations = (Relation("R1", "same", entities[0].id, entities[2].id, 0.5),)
+    (again,) = annotate(tagger, dataclasses.replace(first, entities=entities, relations=relations))
+    assert (again.entities, again.relations) == (entities, relations)
+
+
+def test_what_other_models_found_gives_no_abbreviations(tagger):
+    before = (Entity("T1", "Organ", 3, 14, 0.1, "Other"), Entity("T2", "Gene", 16, 18, 0.1, "Other"))
+    (found,) = annotate(tagger, document("of aortic valve (AV)", entities=before))
+    assert found.entities == before
 
 
 @pytest.mark.parametrize("output_format", ["bioc_xml", "bioc_json", "brat"])

@@ -20,6 +20,8 @@ ANNOTATIONS = (
     "A1\tNegation E1\n"
     "*\tEquiv T2 T3\n"
     "#1\tAnnotatorNotes T1\tNo doubt.\n"
+    "#2\tAnnotatorNotes T1\tmodel organism only\n"
+    "#3\tAnnotatorNotes T1\tconfidence 7.5\n"
 )
 
 
@@ -55,7 +57,7 @@ def test_a_document_and_its_annotations(write, suffix):
         Entity("T3", "Disease", 23, 34),  # only the end of a line is between its parts
     )
     assert found.relations == (Relation("R1", "treats", "T1", "T2"),)
-    assert (report.discontinuous, report.without_entity, report.other_annotations) == (1, {"treats": 1}, 4)
+    assert (report.discontinuous, report.without_entity, report.other_annotations) == (1, {"treats": 1}, 6)
     assert found.taken_ids >= {"T4", "R2", "E1"}
     assert report.examples == [
         f"{path[:-4]}.ann, line 5: entity T4 'ovarian cancer' is in 2 parts; left out",
@@ -65,7 +67,7 @@ def test_a_document_and_its_annotations(write, suffix):
 def test_what_is_not_used_is_said(write, caplog):
     list(table.read_documents(write() + ".ann", "auto", refuse))
     assert (
-        "given, but not used: 1 entities in several parts, 1 relations without their entities, 4 annotations that are "
+        "given, but not used: 1 entities in several parts, 1 relations without their entities, 6 annotations that are "
         "neither entities nor relations" in caplog.text
     )
 

@@ -273,3 +273,84 @@ def test_characters_of_several_bytes_across_the_blocks_of_the_library():
     with table.open_writer("bioc_xml", file, ()) as writer:
         writer.write(document)
     assert biocxml.loads(file.getvalue()).documents[0].passages[0].text == document.text
+
+
+def _annotation(name, offset, text, **infons):
+    return {"id": name, "infons": infons, "text": text, "locations": [{"offset": offset, "length": len(text)}]}
+
+
+def _relation(name, *ends, **infons):
+    return {"id": name, "infons": infons, "nodes": [{"refid": end, "role": ""} for end in ends]}
+
+
+def _rewrite(tmp_path, annotations, relations, change):
+    """What is in a BioC file of a document that was read and changed: annotations and relations."""
+    passage = {"infons": {}, "offset": 0, "text": "lung cancer, p53 and flu", "annotations": annotations}
+    document = {"id": "1", "passages": [passage], "relations": relations}
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps({"documents": [document]}))
+    (read,) = table.read_documents(str(path), "bioc_json", pytest.fail)
+    (written_,) = json.loads(written("bioc_json", change(read)))["documents"]
+    return written_["passages"][0]["annotations"], written_["relations"]
+
+
+def without(*ids):
+    def change(document):
+        entities = tuple(entity for entity in document.entities if entity.id not in ids)
+        relations = tuple(relation for relation in document.relations if relation.id not in ids)
+        return dataclasses.replace(document, entities=entities, relations=relations)
+
+    return change
+
+
+def test_what_is_gone_is_told_by_its_kind_and_not_by_an_id_that_repeats(tmp_path):
+    found = {"type": "Disease", "confidence": "0.5", "model": "m"}
+    annotations = [
+        _annotation("1", 0, "lung cancer", **found),
+        _annotation("2", 13, "p53", type="Gene"),
+        _annotation("1", 21, "flu", **found),
+    ]
+    relations = [_relation("", "2", "2", type="a", confidence="0.5"), _relation("1", "2", "2", type="b")]
+    left, related = _rewrite(tmp_path, annotations, relations, without("A1", "R1"))
+    assert [(each["id"], each["text"]) for each in left] == [("2", "p53"), ("1", "flu")]
+    assert [(each["id"], each["infons"]) for each in related] == [("1", {"type": "b"})]
+
+
+def test_what_a_relation_that_is_not_read_names_stays(tmp_path):
+    annotations = [
+        _annotation("T1", 0, "lung cancer", type="Disease", confidence="0.5", model="m"),
+        _annotation("2", 13, "p53", type="Gene"),
+        _annotation("3", 21, "flu", type="Disease"),
+    ]
+    left, related = _rewrite(tmp_path, annotations, [_relation("R1", "T1", "2", "3", type="a")], without("T1"))
+    assert [each["id"] for each in left] == ["T1", "2", "3"]
+    assert [node["refid"] for node in related[0]["nodes"]] == ["T1", "2", "3"]
+
+
+def test_what_people_noted_of_an_annotation_that_is_found_again_stays(tmp_path):
+    def again(document):
+        (entity,) = document.entities
+        return dataclasses.replace(document, entities=(dataclasses.replace(entity, confidence=0.75),))
+
+    infons = {"type": "Disease", "MESH": "D1", "note": "checked", "confidence": "0.5", "model": "m"}
+    ((left,), _) = _rewrite(tmp_path, [_annotation("T1", 0, "lung cancer", **infons)], [], again)
+    assert left["infons"] == infons | {"confidence": "0.75"}
+
+
+def test_a_composite_mention_stands_for_its_parts_where_it_is_an_entity(tmp_path):
+    whole = _annotation("1", 0, "lung cancer, p53", type="Disease", CompositeRole="CompositeMention")
+    part = _annotation("2", 13, "p53", type="Disease", CompositeRole="IndividualMention")
+    found = []
+    _rewrite(tmp_path, [whole, part], [], lambda document: found.append(document) or document)
+    whole["locations"] = [{"offset": 0, "length": 4}, {"offset": 13, "length": 3}]
+    _rewrite(tmp_path, [whole, part], [], lambda document: found.append(document) or document)
+    assert [[entity.id for entity in document.entities] for document in found] == [["1"], ["2"]]
+
+
+@pytest.mark.parametrize("confidence", ["1.9", "0.\uff15", "high"])
+def test_a_confidence_that_is_none(tmp_path, confidence):
+    found = []
+    infons = {"type": "Disease", "confidence": confidence, "model": "m"}
+    keep = [_annotation("1", 0, "lung cancer", **infons)]
+    _rewrite(tmp_path, keep, [], lambda document: found.append(document) or document)
+    assert found[0].entities[0].confidence is None

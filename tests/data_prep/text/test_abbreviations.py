@@ -25,6 +25,13 @@ from data_prep.text.abbreviations import find_definitions
         ("seen twice (n = 12) in cancer (Fig. 2) and lung (it was)", []),
         ("The (CKD) is undefined; (12) too; a b c d e f g h i (ai)", []),
         ("CKD (CKD)", []),
+        (
+            '[chronic "kidney disease" (CKD.)] CKD: (chronic kidney disease)',
+            [
+                ("CKD", 'chronic "kidney disease'),
+                ("CKD", "chronic kidney disease"),
+            ],
+        ),
         ("()", []),
     ],
 )
