@@ -31,7 +31,6 @@ FLAGS = flags.FLAGS
 class Counts:
     """What was made of the corpus."""
 
-    documents: int = 0
     sentences: int = 0
     words: int = 0
     of_other_types: int = 0  # entities
@@ -51,7 +50,6 @@ def make_rows(documents, split_sentences, types, plain, counts):
       counts: Counts, to which is added.
     """
     for document in documents:
-        counts.documents += 1
         entities = [entity for entity in document.entities if types is None or entity.type in types]
         counts.of_other_types += len(document.entities) - len(entities)
         unbroken = [(entity.start, entity.end) for entity in entities]
@@ -92,7 +90,7 @@ def summarize(report, counts, output_file):
     """Yields the lines that tell the user what was made, and what could not be placed."""
     types = ", ".join(f"{name or 'without type'} {number:,}" for name, number in counts.labelled.most_common())
     size = f"{counts.sentences:,} sentences, {counts.words:,} words"
-    yield f"{counts.documents:,} documents, {size} written to {output_file}"
+    yield f"{report.documents:,} documents, {size} written to {output_file}"
     yield (
         f"entities labelled: {counts.labelled.total():,} ({types}), {counts.inside_words} of which begin or end inside "
         f"a word, which is labelled whole; {report.shifted} were moved to their text, {report.spelled_otherwise} are "

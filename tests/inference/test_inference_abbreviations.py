@@ -1,8 +1,15 @@
 """What models found, carried over to the abbreviations of a text."""
 
+import collections
 import dataclasses
 
+import pytest
+
+from data_prep.formats import table
 from data_prep.formats.document import Document, Entity
+from data_prep.text.abbreviations import find_definitions
+from data_prep.text.sentences import load_sentence_splitter
+from data_prep.text.words import find_words
 from inference.abbreviations import carry_over
 
 TEXT = "CKD is chronic kidney disease (CKD). Of CKD and CKD4, not the CKD group: CKD."
@@ -63,3 +70,22 @@ def test_the_longest_short_form_counts():
     first, second = entity("interleukin", 0), entity("interleukin 2", 21)
     found = find(first, second, text=text, words=(((0, 11), (50, 51)),))
     assert [text[each.start : each.end] for each in found[2:]] == ["IL", "IL-2", "IL-2"]
+
+
+@pytest.mark.parametrize("name", ["Development", "Training"])
+def test_in_bc5cdr_later_mentions_mean_what_the_long_form_means(shared, name):
+    """People annotated both: the long forms are given, the rest is compared. `pytest -s` prints the counts."""
+    split_sentences, counts = load_sentence_splitter(), collections.Counter()
+    path = str(shared / f"data/formats/CDR_{name}Set.PubTator.txt.gz")
+    for read in table.read_documents(path, "pubtator", pytest.fail):
+        words = find_words(read.text, read.paragraphs, split_sentences)
+        long_ends = {d.long[1] for d in find_definitions(read.text, [(each[0][0], each[-1][1]) for each in words])}
+        given = [dataclasses.replace(e, model="m") for e in read.entities if e.end in long_ends]
+        gold = {(e.start, e.end): e for e in read.entities}
+        for added in carry_over(dataclasses.replace(read, words=words), given)[len(given) :]:
+            there = gold.get((added.start, added.end))
+            is_same = there and (there.type, there.identifier) == (added.type, added.identifier or there.identifier)
+            counts["same" if is_same else "other" if there else "none"] += 1
+    print(name, dict(counts))
+    assert counts["same"] > 700
+    assert counts["same"] > 0.95 * counts.total()
