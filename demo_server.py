@@ -30,10 +30,12 @@ from absl import flags
 from common import errors
 from common import flags as shared_flags
 from common.errors import InputError
+from common.progress import quiet_loading
 from data_prep.text import sentences
 from fine_tuning import model_directory
 from inference import question_answering
-from inference.annotator import load_annotator, name_models, quiet_loading
+from inference.annotator import load_annotator, name_models
+from inference.linking.loading import load_linker
 
 try:
     from inference.web import application, view
@@ -68,8 +70,15 @@ def main(_):
 def make_app(values, listener):
     """Loads the models and runs them once."""
     names = name_models(values.ner_model)
+    linker = load_linker(
+        values.terminology, values.link_by_vectors, values.min_linking_score, expand=values.abbreviations
+    )
     with quiet_loading():
-        annotator = load_annotator(names, values.re_model, values.sentence_splitter, BATCH_SIZE) if names else None
+        annotator = (
+            load_annotator(names, values.re_model, values.sentence_splitter, BATCH_SIZE, values.abbreviations, linker)
+            if names
+            else None
+        )
         reader = load_reader(values.qa_model) if values.qa_model else None
     app = application.create_app(
         annotator, reader, Limits(values.max_characters, values.max_seconds), name_hosts(listener.getsockname())
@@ -88,6 +97,10 @@ def check_flags(values):
         raise InputError("nothing to do: expected --ner_model or --qa_model")
     if values.re_model and not values.ner_model:
         raise InputError("--re_model: relations are between entities; expected --ner_model as well")
+    if values.terminology and not values.ner_model:
+        raise InputError("--terminology: gives entities identifiers; expected --ner_model as well")
+    if values.link_by_vectors and not values.terminology:
+        raise InputError("--link_by_vectors: compares the names of --terminology; expected one")
     if not values.host:
         raise InputError("--host: empty; expected an address such as 127.0.0.1")
 

@@ -28,8 +28,8 @@ from absl import flags
 
 from common import errors, files
 from common.errors import InputError
+from common.progress import quiet_loading
 from fine_tuning import model_directory
-from inference.annotator import quiet_loading
 from inference.graph import saved_model
 
 FLAGS = flags.FLAGS

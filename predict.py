@@ -3,6 +3,7 @@ r"""Finds entities, relations and answers in new text, with models that run_ner.
     python predict.py --ner_model=$OUTPUT_DIR --input=abstract.txt
     python predict.py --ner_model=Disease=$DISEASE_DIR --ner_model=Chemical=$CHEMICAL_DIR --re_model=$RE_DIR \
         --input=articles/ --output_dir=annotated --output_format=bioc_xml
+    python predict.py --ner_model=Disease=$DISEASE_DIR --terminology=Disease=CTD_diseases.tsv.gz --input=abstracts.xml
     python predict.py --qa_model=$QA_DIR --question='What causes Rett syndrome?' --input=abstracts.xml
 
 Text comes as plain text, PubMed or PMC XML, PubTator, BioC or words a line (`--input_format`), from files, directories
@@ -25,13 +26,14 @@ from absl import flags
 from common import errors, files
 from common import flags as shared_flags
 from common.errors import InputError, StoppedError
-from common.progress import progress
+from common.progress import progress, quiet_loading
 from data_prep.formats import table
 from data_prep.tasks import answers
 from data_prep.text import sentences
 from fine_tuning import model_directory
 from inference import outputs, question_answering, relations
-from inference.annotator import load_annotator, name_models, quiet_loading
+from inference.annotator import load_annotator, name_models
+from inference.linking.loading import load_linker, split_value
 from modeling import distribution
 
 FLAGS = flags.FLAGS
@@ -51,7 +53,7 @@ def define_flags():
     flags.DEFINE_integer("num_answers", 5, "Answers to a question, the best; of list questions all.", lower_bound=1)
     flags.DEFINE_integer("batch_size", 16, "Sequences of 256 wordpieces per batch; more shorter ones.", lower_bound=1)
     flags.DEFINE_bool(
-        "abbreviations", True, "Make entities of the abbreviations that the text defines for an entity: disease (CKD)."
+        "keep_identifiers", True, "Whether identifiers in the input stay, or --terminology gives new ones, or none."
     )
     flags.DEFINE_enum("sentence_splitter", "nupunkt", sentences.SPLITTERS, "Library that finds the sentences.")
 
@@ -92,10 +94,18 @@ def annotate(paths, values, tally):
         if not paths:
             return
     distribution.log_devices()
+    linker = load_linker(
+        values.terminology,
+        values.link_by_vectors,
+        values.min_linking_score,
+        values.keep_identifiers,
+        values.abbreviations,
+    )
     with quiet_loading():
         annotator = load_annotator(
-            names, values.re_model, values.sentence_splitter, values.batch_size, values.abbreviations
+            names, values.re_model, values.sentence_splitter, values.batch_size, values.abbreviations, linker
         )
+    tally.linker = linker
     owners, failed = collections.deque(), set()
     with progress("annotate", unit="sequence") as bar:
         annotated = annotator.annotate(read(paths, values.input_format, tally, owners, failed), bar.update)
@@ -136,12 +146,12 @@ def answer_questions(paths, values, tally):
 
 def check_flags(values):
     """Raises `InputError` if the flags do not go together."""
-    if not values.ner_model and not values.re_model and not values.qa_model:
-        raise InputError("nothing to do: expected --ner_model, --re_model or --qa_model")
+    if not any((values.ner_model, values.re_model, values.qa_model, values.terminology)):
+        raise InputError("nothing to do: expected --ner_model, --re_model, --terminology or --qa_model")
     if bool(values.qa_model) != bool(values.question):
         raise InputError("--qa_model and --question: expected both or neither")
     if values.qa_model:
-        for name in ("ner_model", "re_model", "output_dir"):
+        for name in ("ner_model", "re_model", "terminology", "output_dir"):
             if getattr(values, name):
                 raise InputError(f"--{name}: not with --qa_model; expected a command of its own")
         if values.output_format != "jsonl":
@@ -158,16 +168,21 @@ def check_flags(values):
         )
     for flag in ("input_format", "output_format"):
         table.check_installed(getattr(values, flag), f"--{flag}={getattr(values, flag)}")
+    if values.link_by_vectors and not values.terminology:
+        raise InputError("--link_by_vectors: compares the names of --terminology; expected one")
     if values.output_format == "conll" and values.re_model:
         raise InputError("--output_format=conll: has no place for relations; expected another with --re_model")
 
 
 def settings_of(values):
     """What annotations depend on, by flag."""
-    names = ("ner_model", "re_model", "input_format", "output_format", "sentence_splitter", "abbreviations")
+    names = ["ner_model", "re_model", "input_format", "output_format", "sentence_splitter", "abbreviations"]
+    names += ["terminology", "link_by_vectors", "min_linking_score", "keep_identifiers"] if values.terminology else []
     settings = {f"--{name}": str(getattr(values, name) or "none") for name in names}
-    models = [*name_models(values.ner_model).values(), *filter(None, [values.re_model])]
-    return settings | {f"the model in {path}": model_directory.digest(path) for path in models}
+    models = [*name_models(values.ner_model).values(), *filter(None, [values.re_model, values.link_by_vectors])]
+    settings |= {f"the model in {path}": model_directory.digest(path) for path in models}
+    terminologies = [split_value(value)[1] for value in values.terminology]
+    return settings | {f"the terminology {path}": files.sha256(path) for path in terminologies if os.path.isfile(path)}
 
 
 class Tally:
@@ -179,6 +194,9 @@ class Tally:
         self.entities, self.relations = collections.Counter(), collections.Counter()  # found
         self.types = collections.Counter()  # of all entities
         self.types_together = set()  # those of the entities of a document, each once or twice
+        self.linker = None  # what gives entities identifiers
+        self.linked, self.to_link = collections.Counter(), collections.Counter()  # by type, of those it is for
+        self.given = 0  # entities that it is not for, since they had an identifier in the input
         self.lost = collections.Counter()  # what the output has no place for
         self.problems = []
 
@@ -201,6 +219,12 @@ class Tally:
         self.types_together.add(tuple(sorted(name for name in types for _ in range(min(types[name], 2)))))
         self.entities.update(entity.type for entity in document.entities if entity.model)
         self.relations.update(relation.type for relation in document.relations if relation.confidence is not None)
+        for entity in document.entities if self.linker else ():
+            if self.linker.is_for(entity):
+                self.to_link[entity.type] += 1
+                self.linked[entity.type] += entity.identifier_score is not None
+            else:
+                self.given += self.linker.serves(entity)
 
     def check(self):
         """Raises `InputError` if there was nothing but what cannot be read."""
@@ -225,7 +249,21 @@ class Tally:
             if found:
                 kinds = ", ".join(f"{kind} {count}" for kind, count in found.most_common())
                 logging.info("%d %s: %s", found.total(), name, kinds)
+        if self.linker:
+            self.report_links()
         logging.info("%d documents, %d left out", self.documents, len(self.problems))
+
+    def report_links(self):
+        """Logs how many entities got an identifier, a warning if none did."""
+        found, total = self.linked.total(), self.to_link.total()
+        of_types = ", ".join(f"{kind} {self.linked[kind]} of {count}" for kind, count in self.to_link.most_common())
+        types = ", ".join(f"{kind} {count}" for kind, count in self.types.most_common()) or "no entities"
+        given = f"; {self.given} have one of the input, which stays" if self.given else ""
+        if total:
+            level = logging.INFO if found else logging.WARNING
+            logging.log(level, "identifiers for %d of %d entities: %s%s", found, total, of_types, given)
+        else:
+            logging.warning("no entity that --terminology is for: found %s%s", types, given)
 
 
 def read(paths, input_format, tally, owners=None, failed=None):

@@ -136,6 +136,28 @@ def define_annotator_flags():
         "type of entities whose labels have none.",
     )
     flags.DEFINE_string("re_model", None, "Directory of a model of run_re.py, for the pairs of entities in a sentence.")
+    flags.DEFINE_bool(
+        "abbreviations",
+        True,
+        "Make entities of the abbreviations that the text defines for an entity, disease (CKD), and give them its "
+        "identifier.",
+    )
+    flags.DEFINE_multi_string(
+        "terminology",
+        [],
+        "[TYPE=]FILE whose names give entities identifiers: OBO, a table (id, name, synonyms; CTD's files), a PubTator "
+        "or BioC corpus. For entities of TYPE, or of several: TYPE,TYPE=FILE; without, of those that a corpus has, or "
+        "of all. May be given several times.",
+    )
+    flags.DEFINE_string(
+        "link_by_vectors",
+        None,
+        "Directory of a model whose vectors compare names with mentions that --terminology does not have: "
+        "bert_config.json, vocab.txt and a checkpoint.",
+    )
+    flags.DEFINE_float(
+        "min_linking_score", 0.75, "Similarity that a name must have to give an identifier; 1: the same name.", 0.0, 1.0
+    )
 
 
 def define_tpu_flags():

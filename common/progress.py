@@ -1,5 +1,6 @@
 """Progress bars, on standard error, and log lines beside them."""
 
+import contextlib
 import sys
 
 from absl import logging as absl_logging
@@ -35,3 +36,14 @@ def log_above_bars():
             emit(record)
 
     handler.emit = emit_above
+
+
+@contextlib.contextmanager
+def quiet_loading():
+    """Without a line of log for each variable."""
+    before = absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    try:
+        yield
+    finally:
+        absl_logging.set_verbosity(before)

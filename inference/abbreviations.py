@@ -14,6 +14,7 @@ from data_prep.formats.document import Document, Entity
 from data_prep.formats.placement import is_word
 from data_prep.text.abbreviations import find_definitions
 
+NOTHING = Entity("", "", 0, 0)  # without an identifier
 BEGINNING = re.compile(r"\w+")  # of a short form, in which it is one word at least
 
 
@@ -52,10 +53,8 @@ def carry_over(document: Document, found: Sequence[Entity]) -> list[Entity]:
                 ends[model] = end
             elif [(entity.start, entity.end) for entity in there] == [(start, end)]:
                 (entity,) = there
-                identifier = donor.identifier or entity.identifier
-                changed[entity.id] = dataclasses.replace(
-                    entity, type=donor.type, identifier=identifier, abbreviation_of=donor.id
-                )
+                meant = entity.with_identifier_of(donor if donor.identifier else entity)
+                changed[entity.id] = dataclasses.replace(meant, type=donor.type, abbreviation_of=donor.id)
     return [changed.get(entity.id, entity) for entity in found] + added
 
 
@@ -71,7 +70,7 @@ def _donors(document, found):
         for entity in by_end[definition.long[1]]:
             if entity.start <= definition.long[0]:
                 whole = entity.start == definition.long[0]
-                donor = entity if whole else dataclasses.replace(entity, identifier="")
+                donor = entity if whole else entity.with_identifier_of(NOTHING)
                 donors.setdefault(short, {}).setdefault(entity.model, []).append((definition.short[0], donor))
     return donors
 

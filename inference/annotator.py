@@ -1,18 +1,16 @@
 """Entities and relations of any number of documents, a bounded number of them in memory."""
 
-import contextlib
 import dataclasses
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-
-from absl import logging as absl_logging
 
 from common.errors import InputError
 from data_prep.formats.document import Document
 from data_prep.text import sentences
 from fine_tuning import model_directory
 from inference import ner, relations, sequences
+from inference.linking.linker import Linker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +22,7 @@ class Annotator:
     split_sentences: Callable[[str], list[tuple[int, int]]]  # as of `data_prep.text.sentences.load_sentence_splitter`
     batch_size: int
     abbreviations: bool = True  # whether what is found is carried over to the abbreviations that the text defines
+    linker: Linker | None = None  # what gives entities identifiers
 
     def annotate(
         self, documents: Iterable[Document], advance: Callable[[int], object] = lambda count: None
@@ -38,6 +37,8 @@ class Annotator:
         for chunk in sequences.in_chunks(documents, lambda one: len(one.text) + 1, sequences.CHUNK_CHARACTERS):
             chunk = [ner.find_words(document, self.split_sentences) for document in chunk]
             chunk = ner.annotate(chunk, self.taggers, self.batch_size, advance, self.abbreviations)
+            if self.linker:
+                chunk = self.linker.link(chunk)
             if self.classifier:
                 chunk = relations.relate(chunk, self.classifier, self.batch_size, advance)
             yield from chunk
@@ -59,7 +60,12 @@ def name_models(values: Iterable[str]) -> dict[str, str]:
 
 
 def load_annotator(
-    names: Mapping[str, str], re_model: str | None, splitter: str, batch_size: int, carry_over: bool = True
+    names: Mapping[str, str],
+    re_model: str | None,
+    splitter: str,
+    batch_size: int,
+    carry_over: bool = True,
+    linker: Linker | None = None,
 ) -> Annotator:
     """Reads all models' directories, then loads their weights.
 
@@ -69,6 +75,7 @@ def load_annotator(
       splitter: name of a library that finds sentences.
       batch_size: sequences per batch.
       carry_over: see `Annotator.abbreviations`.
+      linker: see `Annotator.linker`.
     """
     split_sentences = sentences.load_sentence_splitter(splitter)
     directories = {name: model_directory.read(path, "ner") for name, path in names.items()}
@@ -77,7 +84,7 @@ def load_annotator(
     classifier = relations.load_classifier(of_relations) if of_relations else None
     if classifier and taggers:
         _warn_of_types(taggers, classifier)
-    return Annotator(taggers, classifier, split_sentences, batch_size, carry_over)
+    return Annotator(taggers, classifier, split_sentences, batch_size, carry_over, linker)
 
 
 def _warn_of_types(taggers, classifier):
@@ -92,14 +99,3 @@ def _warn_of_types(taggers, classifier):
             pairs,
             ", ".join(sorted(types)),
         )
-
-
-@contextlib.contextmanager
-def quiet_loading() -> Iterator[None]:
-    """Without a line of log for each variable."""
-    before = absl_logging.get_verbosity()
-    absl_logging.set_verbosity(absl_logging.WARNING)
-    try:
-        yield
-    finally:
-        absl_logging.set_verbosity(before)

@@ -190,7 +190,7 @@ def _with_entities(document, found, models, carry_over):
         if entity.model in models:
             before.setdefault(_place(entity), entity)
     found = [
-        dataclasses.replace(entity, id=str(number), identifier=getattr(before.get(_place(entity)), "identifier", ""))
+        dataclasses.replace(entity.with_identifier_of(before.get(_place(entity), entity)), id=str(number))
         for number, entity in enumerate(found)
     ]
     if carry_over:
@@ -205,9 +205,8 @@ def _with_entities(document, found, models, carry_over):
         again.add(names[entity.id])
     found = [
         dataclasses.replace(
-            entity,
+            entity.with_identifier_of(old if (old := before.get(_place(entity))) and old.identifier else entity),
             id=names[entity.id],
-            identifier=getattr(before.get(_place(entity)), "identifier", "") or entity.identifier,
             abbreviation_of=names.get(entity.abbreviation_of, ""),
         )
         for entity in found

@@ -146,7 +146,7 @@ WITH_TENSORFLOW = {
     *("test_build_corpus", "test_build_vocab", "test_create_pretraining_data", "test_example_proto", "test_questions"),
     *("test_records", "test_relations", "test_tokenization"),
     *("test_graph_tokenizer", "test_inference_ner", "test_inference_relations", "test_inference_sequences"),
-    *("test_model_directory",),
+    *("test_loading", "test_model_directory"),
     *("test_question_answering", "test_web", "test_web_limits", "test_web_server"),
     *("test_demo", "test_grid", "test_reproduction"),
 }

@@ -23,7 +23,8 @@ except ImportError:  # of an extra; `table.check_installed` refuses the formats 
 RELATION_TYPE_KEYS = ("type", "relation")  # of a relation's infons; the second in BC5CDR
 # `breast and ovarian cancer` is a composite mention; BC5CDR has its parts (`breast cancer`) beside it.
 ROLE, COMPOSITE, PART = "CompositeRole", "CompositeMention", "IndividualMention"
-OTHER = ("confidence", "model", "abbreviation_of", ROLE)  # of an annotation's infons: no identifiers
+LINKED = ("identifier_score", "matched_name")
+OTHER = ("confidence", "model", "abbreviation_of", *LINKED, ROLE)  # of an annotation's infons: no identifiers
 ROLES = ("Arg1", "Arg2")  # of the entities of a relation that is written
 MAX_GAP = 10_000  # characters that are filled in between two passages; with more between them, something is wrong
 
@@ -84,7 +85,7 @@ def make_document(decoded, collection, source, default_id, report):
     but for the parts of composite mentions, for which these stand, as they do in PubTator.
     An annotation without an id, or with that of another one, gets a new one. Its `infon type` is the entity's type,
     its identifier is that of `infon identifier` or, without, of the infons that have one for a terminology (BC5CDR's
-    `MESH`). Relations are those with two nodes, the ids of annotations. One
+    `MESH`), which has no white space. Relations are those with two nodes, the ids of annotations. One
     without nodes (BC5CDR), or with the infons `role1` and `role2` (PubTator 3, whose nodes are something else), is
     between the two concepts that its infons name. `origin` (Origin) keeps them all.
 
@@ -259,12 +260,16 @@ def _mention(annotation, entity_id, near, blocks, source):
     start = location.offset - block.offset
     infons = {key: _infon_text(value) for key, value in annotation.infons.items()}
     entity_type = infons.pop("type", "")
-    identifiers = (
-        [infons["identifier"]] if infons.get("identifier") else [v for k, v in infons.items() if k not in OTHER]
-    )
+    own = infons.get("identifier")
+    identifiers = [own] if own else [v for k, v in infons.items() if k not in OTHER and not re.search(r"\s", v)]
     identifier = "|".join(value for value in identifiers if value not in NO_CONCEPTS)
-    found = (_confidence_of(infons), infons["model"]) if infons.get("model") else ()
-    entity = Entity(entity_id, entity_type, start, start + location.length, *found, identifier=identifier)
+    found = (_ratio_of(infons, "confidence"), infons["model"]) if infons.get("model") else ()
+    entity = Entity(
+        *(entity_id, entity_type, start, start + location.length, *found),
+        identifier=identifier,
+        identifier_score=_ratio_of(infons, "identifier_score"),
+        matched_name=infons.get("matched_name", ""),
+    )
     return Mention(entity, annotation.text, source, block.start)
 
 
@@ -275,9 +280,9 @@ def _infon_text(value):
     return "" if value is None else str(value).strip()
 
 
-def _confidence_of(infons):
-    """What `_confidence` wrote; None for anything else."""
-    text = infons.get("confidence", "")
+def _ratio_of(infons, key):
+    """A number from 0 to 1 as it is written here; None for anything else."""
+    text = infons.get(key, "")
     return float(text) if re.fullmatch(r"0\.[0-9]+|1\.0", text) else None
 
 
@@ -298,7 +303,7 @@ def _relations(decoded, entities, report):
     for relation, relation_id in zip(relations, _unique_ids([r.id for r in relations], "R"), strict=True):
         infons = {key: _infon_text(value) for key, value in relation.infons.items()}
         relation_type = infons.pop(next((key for key in RELATION_TYPE_KEYS if key in infons), None), "")
-        confidence = _confidence_of(infons)
+        confidence = _ratio_of(infons, "confidence")
         is_of_concepts = not relation.nodes or {"role1", "role2"} <= infons.keys()
         ends = _named_concepts(infons, concepts) if is_of_concepts else [node.refid for node in relation.nodes]
         if len(ends) == 2:
@@ -401,7 +406,13 @@ def _update(annotation, before, entity, long_form):
         return
     annotation.infons |= {"type": entity.type, **_confidence(entity)}
     if entity.identifier != before.identifier:
-        annotation.infons["identifier"] = entity.identifier
+        for key in [key for key in annotation.infons if key != "type" and key not in OTHER]:
+            if _infon_text(annotation.infons[key]) in before.identifier.split("|"):
+                del annotation.infons[key]
+        annotation.infons |= {"identifier": entity.identifier} if entity.identifier else {}
+    for key in LINKED:
+        annotation.infons.pop(key, None)
+    annotation.infons |= _linked(entity)
     annotation.infons.pop("abbreviation_of", None)
     if long_form:
         annotation.infons["abbreviation_of"] = long_form
@@ -452,7 +463,7 @@ def _annotation(name, entity, long_form, offset, length, text):
     annotation = bioc.BioCAnnotation()
     annotation.id = name
     annotation.infons = {"type": entity.type, **({"identifier": entity.identifier} if entity.identifier else {})}
-    annotation.infons |= _confidence(entity)
+    annotation.infons |= {**_linked(entity), **_confidence(entity)}
     if entity.model:
         annotation.infons["model"] = entity.model
     if entity.abbreviation_of:
@@ -477,6 +488,12 @@ def _concept_relation(name, relation):
     result.id = name
     result.infons = {"type": relation.type, "entity1": relation.first, "entity2": relation.second}
     return result
+
+
+def _linked(entity):
+    """What a terminology says of an entity, beside its identifier."""
+    score = {} if entity.identifier_score is None else {LINKED[0]: str(round(entity.identifier_score, 4))}
+    return score | ({LINKED[1]: entity.matched_name} if entity.matched_name else {})
 
 
 def _confidence(found):

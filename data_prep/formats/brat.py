@@ -4,8 +4,9 @@ DOC.txt holds a document's text, unaltered, DOC.ann a line for each of
 
     T1	Disease 10 21	lung cancer                 an entity; `10 14;15 21`: in fragments
     R1	CPR_4 Arg1:T1 Arg2:T2                       a relation
-    N1	Reference T1 MESH:D008175	Lung Neoplasms  a concept of an entity
+    N1	Reference T1 MESH:D008175	Lung Neoplasms  a concept of an entity, the name that it was found by
     #1	AnnotatorNotes T1	confidence 0.98, model ncbi
+    #2	AnnotatorNotes T1	identifier score 0.87
 
 and of what has no place here, and is counted: E, events; A and M, attributes; *, equivalences; #, notes of people.
 
@@ -38,6 +39,7 @@ FRAGMENTS = re.compile("[0-9]{1,18} [0-9]{1,18}(;[0-9]{1,18} [0-9]{1,18})*")
 NOTE_OF_MODEL = re.compile(
     r"AnnotatorNotes (\S+)\tconfidence (0\.[0-9]+|1\.0)(?:, abbreviation of T[0-9]+)?(?:, model (.+))?"
 )
+NOTE_OF_SCORE = re.compile(r"AnnotatorNotes (\S+)\tidentifier score (0\.[0-9]+|1\.0)")
 
 
 # Reading
@@ -99,6 +101,8 @@ class _Annotations:
         self.ids = set()  # of all lines
         self._mentions = {}  # id: Mention
         self._concepts = collections.defaultdict(list)  # id of an entity: what it means
+        self._names = {}  # id of an entity: the name that its concept was found by
+        self._scores = {}  # id of an entity: how well the name fits
         self._found = {}  # id of what a model found: its confidence, and the model of an entity
 
     def mentions(self):
@@ -107,11 +111,20 @@ class _Annotations:
             dataclasses.replace(
                 mention,
                 entity=dataclasses.replace(
-                    mention.entity, identifier="|".join(self._concepts[name]), **self._found.get(name, {})
+                    mention.entity,
+                    identifier="|".join(self._concepts[name]),
+                    **self._linked(name),
+                    **self._found.get(name, {}),
                 ),
             )
             for name, mention in self._mentions.items()
         ]
+
+    def _linked(self, name):
+        """What a terminology says of an entity beside its identifier."""
+        if name not in self._scores:
+            return {}
+        return {"identifier_score": self._scores[name], "matched_name": self._names.get(name, "")}
 
     def relations(self):
         """The relations, those that a model found with their confidence."""
@@ -131,8 +144,11 @@ class _Annotations:
             self._relations.append(Relation(name, *match.groups()))
         elif kind == "N" and (match := re.fullmatch(r"\S+ (\S+) (\S+)", columns[0].strip())):
             self._concepts[match[1]].append(match[2].removeprefix(f"{NO_DATABASE}:"))
+            self._names[match[1]] = "".join(columns[1:2])
         elif kind == "#" and (match := NOTE_OF_MODEL.fullmatch(rest)):
             self._found[match[1]] = {"confidence": float(match[2]), **({"model": match[3]} if match[3] else {})}
+        elif kind == "#" and (match := NOTE_OF_SCORE.fullmatch(rest)):
+            self._scores[match[1]] = float(match[2])
         elif kind in tuple("EAM*#"):
             report.other_annotations += 1
         else:
@@ -252,12 +268,16 @@ def _annotation_lines(document):
         if entity.identifier:
             identifier = SPACES.sub("_", entity.identifier)
             reference = identifier if ":" in identifier else f"{NO_DATABASE}:{identifier}"
-            mention = SEPARATORS.sub(" ", document.text[entity.start : entity.end])
-            yield f"N{next(numbers)}\tReference {entity_ids[entity.id]} {reference}\t{mention}"
+            name = SEPARATORS.sub(" ", entity.matched_name or document.text[entity.start : entity.end])
+            yield f"N{next(numbers)}\tReference {entity_ids[entity.id]} {reference}\t{name}"
     numbers = itertools.count(1)
     for annotation, *said in noted:
         if note := _note(*said):
             yield f"#{next(numbers)}\tAnnotatorNotes {annotation}\t{note}"
+    for entity in document.entities:
+        if entity.identifier_score is not None:
+            score = round(entity.identifier_score, 4)
+            yield f"#{next(numbers)}\tAnnotatorNotes {entity_ids[entity.id]}\tidentifier score {score}"
 
 
 def _fragments(text, start, end):

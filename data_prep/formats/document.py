@@ -23,7 +23,18 @@ class Entity:
     confidence: float | None = None  # from 0 to 1; None: it was in the input
     model: str = ""  # name of the model that found it; "": it was in the input
     identifier: str = ""  # of what it means in some terminology, as the source has it: maybe several, `D1|D2`
+    identifier_score: float | None = None  # from 0 to 1; None: the identifier was in the input, or there is none
+    matched_name: str = ""  # the name in the terminology that it was found by
     abbreviation_of: str = ""  # the id of the entity whose long form the text defines it by
+
+    def with_identifier_of(self, other):
+        """The entity with what another one means."""
+        return dataclasses.replace(
+            self,
+            identifier=other.identifier,
+            identifier_score=other.identifier_score,
+            matched_name=other.matched_name,
+        )
 
     @property
     def concepts(self):

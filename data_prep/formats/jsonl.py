@@ -21,7 +21,8 @@ def to_dict(document):
     """What a line of JSON says of a document; in it `text[start:end]` is the `text` of an entity.
 
     `confidence` and `model` are left out where there is none, that is, for what was in the input, and so are
-    `identifier`, `abbreviation_of` and `concept_relations`.
+    `identifier`, `identifier_score` and `matched_name` (of one that a terminology gave), `abbreviation_of` and
+    `concept_relations`.
     """
     return {
         "id": document.id,
@@ -55,6 +56,8 @@ def _entity_dict(entity, text):
         "end": entity.end,
         "text": text[entity.start : entity.end],
         **({"identifier": entity.identifier} if entity.identifier else {}),
+        **({} if entity.identifier_score is None else {"identifier_score": round(entity.identifier_score, 4)}),
+        **({"matched_name": entity.matched_name} if entity.matched_name else {}),
         **_confidence(entity),
         **({"model": entity.model} if entity.model else {}),
         **({"abbreviation_of": entity.abbreviation_of} if entity.abbreviation_of else {}),

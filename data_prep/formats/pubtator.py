@@ -163,8 +163,8 @@ class _Writer:
 
     An entity is id, start, end, text, type, concept. Relations are between concepts; those of a document are between
     entities, so that an entity that a relation names has a concept made of its id if it has none. What else a PubTator
-    file has of a document that was read from it is written again. Confidences and the names of models have no place in
-    the format.
+    file has of a document that was read from it is written again. Confidences, the names of models, and what a
+    terminology says beside an identifier have no place in the format.
     """
 
     def __init__(self, file):
@@ -212,8 +212,9 @@ def _concepts(document, given):
     related = {end for relation in document.relations for end in (relation.first, relation.second)}
     concepts = {}
     for entity in document.entities:
-        unknown = _made_up(entity.id) if entity.id in related else "".join(given.get(entity.id, ())[5:6]) or NO_CONCEPT
-        concepts[entity.id] = entity.identifier or unknown
+        before = "".join(given.get(entity.id, ())[5:6]).strip()
+        unknown = before if before in NO_CONCEPTS - {""} else NO_CONCEPT
+        concepts[entity.id] = entity.identifier or (_made_up(entity.id) if entity.id in related else unknown)
     return concepts
 
 

@@ -108,7 +108,7 @@ FORMATS = {
             "html",
             open_writer=html_page.open_writer,
             extension=".html",
-            holds=(RELATIONS,),
+            holds=(RELATIONS, IDENTIFIERS),
             libraries=("jinja2",),
             extra="reports",
         ),

@@ -102,12 +102,17 @@ def load_vocab(vocab_file):
     return vocab
 
 
+def is_cased(vocab):
+    """Whether a vocabulary has wordpieces with capitals, beside `[CLS]` and the like."""
+    return any(piece != piece.lower() for piece in vocab if not (piece.startswith("[") and piece.endswith("]")))
+
+
 def warn_of_case(vocab, vocab_file, do_lower_case):
     """Logs a warning if a vocabulary is of another case than text will be: its words would be unknown, or rare."""
-    is_cased = any(piece != piece.lower() for piece in vocab if not (piece.startswith("[") and piece.endswith("]")))
-    if do_lower_case and is_cased:
+    cased = is_cased(vocab)
+    if do_lower_case and cased:
         logging.warning("%s: has wordpieces with capitals, so it is cased; expected --do_lower_case=false", vocab_file)
-    if not do_lower_case and not is_cased:
+    if not do_lower_case and not cased:
         logging.warning(
             "%s: no wordpiece has a capital, so it is uncased, and words with one are unknown; expected "
             "--do_lower_case=true",

@@ -26,7 +26,7 @@ def make_schema(max_characters: int, max_question: int) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Entities, relations and answers in biomedical text",
-            "version": "1.1.0",
+            "version": "1.2.0",
             "description": "Offsets count characters (Unicode code points), the end exclusive.",
         },
         "paths": {
@@ -93,7 +93,12 @@ _SCHEMAS = {
             "text": {"type": "string", "description": "text[start:end] of the document"},
             "confidence": _PROBABILITY,
             "model": _STRING,
-        }
+            "identifier": {"type": "string", "description": "Of the concept, in a terminology"},
+            "identifier_score": {**_PROBABILITY, "description": "How similar the matched name is"},
+            "matched_name": {"type": "string", "description": "The name in the terminology"},
+            "abbreviation_of": {"type": "string", "description": "id of the entity whose long form the text defines"},
+        },
+        optional=("identifier", "identifier_score", "matched_name", "abbreviation_of"),
     ),
     "Relation": _object(
         {

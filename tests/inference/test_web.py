@@ -15,6 +15,8 @@ from data_prep.text.tokenization import FullTokenizer
 from fine_tuning.model_directory import ModelDirectory
 from inference import ner, question_answering, sequences
 from inference.annotator import Annotator
+from inference.linking import index
+from inference.linking.linker import Linker, Terminology
 from inference.question_answering import Answer, Reader
 from inference.web import application
 from inference.web.models import MAX_QUESTION, Limits
@@ -179,6 +181,28 @@ def test_the_schema_is_openapi_and_describes_what_comes(client):
     ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, body)
+
+
+def test_identifiers_come_with_scores_and_names(make_client, annotator, tmp_path):
+    import jsonschema
+
+    (tmp_path / "a.tsv").write_text("D1\tcancers of lung\n")
+    linker = Linker([Terminology(index.load(str(tmp_path / "a.tsv")), frozenset())])
+    client = make_client(annotator=dataclasses.replace(annotator, linker=linker))
+    text = "lung cancer (LC) in LC"
+    response = client.post("/api/annotate", json={"text": text})
+    linked = {"identifier": "D1", "identifier_score": 1.0, "matched_name": "cancers of lung"}
+    found = response.json["entities"]
+    assert [{key: entity.get(key) for key in linked} for entity in found] == [linked] * 3
+    assert [entity.get("abbreviation_of") for entity in found] == [None, "T1", "T1"]
+    schema = client.get("/api/schema").json
+    described = schema["paths"]["/api/annotate"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    jsonschema.validate(
+        response.json, described | {"components": schema["components"]}, jsonschema.Draft202012Validator
+    )
+    page = page_of(client.post("/", data={"text": text, "question": ""}))
+    assert "D1" in text_of(page, "//details//tbody/tr[1]/td")
+    assert "D1 (cancers of lung)" in page.xpath("//mark/@title")[0]
 
 
 # The page

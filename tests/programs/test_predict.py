@@ -130,10 +130,82 @@ def test_what_the_output_has_no_place_for_is_counted_once(run, tmp_path, flag):
     for name in "ab":
         text = f"{name}|t|BRCA1 causes cancer.\n{name}|a|\n{name}\t0\t5\tBRCA1\tGene\t672\n\n"
         (tmp_path / f"{name}.pubtator").write_text(text)
-    result = run(f"--input={tmp_path}/*.pubtator", "--output_format=html", f"--{flag}={tmp_path}/out", model="re")
+    result = run(f"--input={tmp_path}/*.pubtator", "--output_format=conll", f"--{flag}={tmp_path}/out")
     assert result.returncode == 0, result.stderr
     assert result.stderr.count("has no place for") == 1
-    assert "html has no place for what was given: 2 identifiers are left out" in result.stderr
+    assert "conll has no place for what was given: 2 identifiers are left out" in result.stderr
+
+
+CORPUS = (
+    "1|t|Cancers of the breast, BRCA1.\n1|a|\n1\t0\t21\tCancers of the breast\tDisease\tMESH:D001943\n"
+    "1\t23\t28\tBRCA1\tGene\t672\n\n"
+)
+MENTIONS = "7|t|Breast cancer and BRCA-1, XYZ.\n7|a|\n" + "".join(
+    f"7\t{start}\t{start + len(text)}\t{text}\t{kind}\t{given}\n"
+    for start, text, kind, given in [(0, "Breast cancer", "Disease", "X9"), (18, "BRCA-1", "Gene", "-")]
+)
+
+
+@pytest.fixture
+def link(run_script, tmp_path):
+    """Runs predict.py without a model, with a corpus as terminology."""
+    (tmp_path / "corpus.pubtator").write_text(CORPUS)
+    (tmp_path / "a.pubtator").write_text(MENTIONS)
+    terminology = f"--terminology={tmp_path}/corpus.pubtator"
+    return lambda *flags: run_script("predict.py", f"--input={tmp_path}/a.pubtator", terminology, *flags)
+
+
+def test_entities_of_the_input_get_identifiers(link):
+    result = link()
+    assert result.returncode == 0, result.stderr
+    disease, gene = lines_of(result.stdout)[0]["entities"]
+    assert disease["identifier"] == "X9"
+    assert "matched_name" not in disease
+    assert (gene["identifier"], gene["identifier_score"], gene["matched_name"]) == ("672", 1.0, "BRCA1")
+    assert "corpus.pubtator: 2 concepts, 2 names" in result.stderr
+    assert "identifiers for 1 of 1 entities: Gene 1 of 1; 1 have one of the input, which stays" in result.stderr
+
+
+def test_identifiers_are_written_in_pubtator(link):
+    result = link("--keep_identifiers=false", "--output_format=pubtator")
+    assert [row.split("\t")[5] for row in result.stdout.splitlines() if "\t" in row] == ["MESH:D001943", "672"]
+    assert "identifiers for 2 of 2 entities: Disease 1 of 1, Gene 1 of 1" in result.stderr
+
+
+def test_a_terminology_that_finds_nothing_is_said(link, run_script, tmp_path):
+    result = link(f"--terminology=Cell={tmp_path}/other.tsv")
+    check_error(result, f"{tmp_path}/other.tsv", "no such file")
+    (tmp_path / "other.tsv").write_text("D1\tzebra\n")
+    arguments = ["predict.py", f"--input={tmp_path}/a.pubtator", "--keep_identifiers=false"]
+    result = run_script(*arguments, f"--terminology={tmp_path}/other.tsv")
+    assert "identifiers for 0 of 2 entities" in result.stderr
+    result = run_script(*arguments, f"--terminology=Cell={tmp_path}/other.tsv")
+    assert "no entity that --terminology is for: found Disease 1, Gene 1" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("D1\tx\nD2\n", "other.tsv, line 2: 1 columns"), ("id\tname\n", "no name of a concept")]
+)
+def test_a_bad_terminology_is_one_line(run_script, tmp_path, text, message):
+    (tmp_path / "other.tsv").write_text(text)
+    (tmp_path / "a.pubtator").write_text(MENTIONS)
+    result = run_script("predict.py", f"--input={tmp_path}/a.pubtator", f"--terminology={tmp_path}/other.tsv")
+    check_error(result, message)
+
+
+def test_vectors_find_what_is_written_quite_differently(link, models, tmp_path):
+    flags = ["--keep_identifiers=false", f"--link_by_vectors={models}/ner", "--min_linking_score=0"]
+    result = link(*flags)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "corpus.pubtator.vectors").exists()
+    assert [entity["identifier"] for entity in lines_of(result.stdout)[0]["entities"]] == ["MESH:D001943", "672"]
+    check_error(link(f"--link_by_vectors={tmp_path}"), str(tmp_path), "bert_config.json")
+
+
+def test_an_output_directory_has_the_identifiers_of_one_terminology(link, tmp_path):
+    assert link(f"--output_dir={tmp_path}/out").returncode == 0
+    (tmp_path / "corpus.pubtator").write_text(CORPUS.replace("672", "673"))
+    check_error(link(f"--output_dir={tmp_path}/out"), "made with the terminology", "corpus.pubtator")
 
 
 def test_answers_have_their_place(run, tmp_path):
@@ -343,6 +415,8 @@ def test_brat_and_html_are_whole(run, tmp_path):
         (["--qa_model=a", "--question=?", "--output_format=html"], ["html", "expected jsonl"]),
         (["--qa_model=a", "--question=?", "--question=??"], ["standard input can be read once"]),
         ([], ["nothing to do"]),
+        (["--qa_model=a", "--question=?", "--terminology=b"], ["--terminology", "not with --qa_model"]),
+        (["--ner_model=a", "--link_by_vectors=b"], ["--link_by_vectors", "expected one"]),
     ],
 )
 def test_flags_that_do_not_go_together(run_script, flags, parts):

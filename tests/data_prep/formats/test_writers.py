@@ -7,6 +7,7 @@ import pathlib
 import re
 import tracemalloc
 
+import lxml.html
 import pytest
 from bioc import pubtator as bioc_pubtator
 from hypothesis import given, settings
@@ -334,6 +335,76 @@ def test_identifiers_are_read_back(output_format, tmp_path):
     assert (("cause", "672", "D1") in concept_relations) is (output_format != "brat")
 
 
+# What a terminology gave.
+LINKED = dataclasses.replace(
+    GIVEN,
+    entities=(
+        dataclasses.replace(GIVEN.entities[0], identifier_score=0.8125, matched_name="polycystic kidneys"),
+        *GIVEN.entities[1:],
+    ),
+)
+
+
+@pytest.mark.parametrize("output_format", ["bioc_xml", "bioc_json", "brat"])
+def test_scores_and_matched_names_are_read_back(output_format, tmp_path):
+    path = str(tmp_path / "out")
+    if output_format == "brat":
+        with table.open_writer(output_format, path, ()) as writer:
+            writer.write(LINKED)
+        (path,) = table.list_inputs(path)
+    else:
+        pathlib.Path(path).write_text(written(output_format, LINKED), encoding="utf-8")
+    report = Report()
+    (found,) = table.read_documents(path, output_format, pytest.fail, report)
+    assert [(e.identifier, e.identifier_score, e.matched_name) for e in found.entities if e.matched_name] == [
+        ("D1", 0.8125, "polycystic kidneys")
+    ]
+    assert not report.other_annotations
+
+
+def test_jsonl_and_html_show_scores_and_matched_names():
+    found = json.loads(written("jsonl", LINKED))["entities"]
+    assert (found[0]["identifier_score"], found[0]["matched_name"]) == (0.8125, "polycystic kidneys")
+    assert not {"identifier_score", "matched_name"} & found[1].keys()
+    page = lxml.html.document_fromstring(written("html", LINKED))
+    assert [cell.text_content() for cell in page.xpath("//details//tbody/tr[1]/td")][1:3] == [
+        "D1",
+        "polycystic kidneys",
+    ]
+    assert "D1 (polycystic kidneys)" in page.xpath("//p/mark/@title")[0]
+
+
+@pytest.mark.parametrize(
+    ("input_format", "row", "without"),
+    [
+        ("pubtator", "5\t0\t7\tInsulin\tGene\tG1\n", "5\t0\t7\tInsulin\tGene\t-\n"),
+        ("pubtator", "5\t0\t7\tInsulin\tGene\t-1\n", "5\t0\t7\tInsulin\tGene\t-1\n"),
+    ],
+)
+def test_an_identifier_that_is_taken_away_does_not_come_back(tmp_path, input_format, row, without):
+    text = "5|t|Insulin in mice.\n5|a|Nothing.\n"
+    (document,) = table.read_documents(read_file(tmp_path, text + row), input_format, pytest.fail)
+    entity = dataclasses.replace(document.entities[0], identifier="")
+    assert written(input_format, dataclasses.replace(document, entities=(entity,))) == f"{text}{without}\n"
+
+
+@pytest.mark.parametrize("identifier", ["", "X1"])
+def test_another_identifier_replaces_those_of_all_terminologies_in_bioc(tmp_path, identifier):
+    infons = {"type": "Gene", "MESH": "D007328", "UniProt": "P01308", "note": "seen twice"}
+    annotation = {"id": "3", "infons": infons, "text": "Insulin", "locations": [{"offset": 0, "length": 7}]}
+    passage = {"offset": 0, "infons": {}, "text": "Insulin.", "sentences": [], "annotations": [annotation]}
+    passage["relations"] = []
+    document = {"id": "5", "infons": {}, "passages": [passage], "annotations": [], "relations": []}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"source": "", "date": "", "key": "", "infons": {}, "documents": [document]}))
+    (found,) = table.read_documents(str(path), "bioc_json", pytest.fail)
+    entity = dataclasses.replace(found.entities[0], identifier=identifier)
+    back = json.loads(written("bioc_json", dataclasses.replace(found, entities=(entity,))))
+    (annotation,) = back["documents"][0]["passages"][0]["annotations"]
+    expected = {"type": "Gene", "note": "seen twice", **({"identifier": identifier} if identifier else {})}
+    assert annotation["infons"] == expected
+
+
 def test_jsonl_has_identifiers_and_relations_between_concepts():
     found = json.loads(written("jsonl", GIVEN))
     assert [entity.get("identifier") for entity in found["entities"]] == ["D1", "672|673", None, "MESH:D2", None, None]
@@ -345,7 +416,7 @@ def test_jsonl_has_identifiers_and_relations_between_concepts():
     ("output_format", "message"),
     [
         ("conll", "conll has no place for what was given: 2 relations, 3 identifiers, 1 relations between concepts"),
-        ("html", "html has no place for what was given: 3 identifiers, 1 relations between concepts"),
+        ("html", "html has no place for what was given: 1 relations between concepts"),
         ("jsonl", None),
     ],
 )

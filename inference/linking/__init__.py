@@ -1,0 +1,1 @@
+"""Identifiers of what entities mean, from terminologies."""
