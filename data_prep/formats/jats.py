@@ -1,8 +1,9 @@
 """The text of an article in JATS, the format of PubMed Central (NISO Z39.96; also its forerunner, the NLM DTD).
 
-Title, abstracts, body and captions, with the back matter if wanted. References, table bodies, formulas, footnotes and
-supplements are left out. Each block (paragraph, heading, caption, item of a list, ...) is a paragraph of its own, also
-where it stands inside another one; all other elements are inline, and their text joins that around them as it is.
+Title, abstracts, body, captions and notes below tables, with the back matter if wanted. References, table bodies, formulas,
+footnotes and supplements are left out. Each block (paragraph, heading, caption, item of a list, ...) is a paragraph of
+its own, also where it stands inside another one; all other elements are inline, and their text joins that around them
+as it is.
 """
 
 import functools
@@ -22,7 +23,7 @@ _ROLES = {
         chem-struct-wrap chem-struct-wrapper code def def-head def-item def-list disp-formula-group disp-quote
         explanation fig fig-group floats-group floats-wrap fn fn-group glossary graphic legend list list-item media
         notes option p preformat question question-preamble question-wrap question-wrap-group sec sec-meta sig
-        sig-block speech statement subtitle table-wrap-group term-head title verse-group verse-line""",
+        sig-block speech statement subtitle table-wrap-foot table-wrap-group term-head title verse-group verse-line""",
     # Begins the line that follows: the number of a section, the term of a definition. A float's is a line of its own.
     LABEL: "label speaker term",
     SPACE: "break",
@@ -32,21 +33,22 @@ _ROLES = {
     # References may be anywhere: some articles cite in full in the text.
     DROP_BLOCK: """address aff citation citation-alternatives contrib-group disp-formula element-citation kwd-group
         mixed-citation nlm-citation product ref ref-list response sub-article supplementary-material table
-        table-wrap-foot tbody tgroup thead""",
+        tbody tgroup thead""",
     # Whatever else is in it is the body, which need not be a `table`: it may be a list, or paragraphs.
     CAPTION_ONLY: "table-wrap",
 }
 _ROLE_OF = {name: role for role, names in _ROLES.items() for name in names.split()}
-_CONDITIONAL = {"def", "fn", "label", "supplementary-material", "xref"}  # see _role_here
+_CONDITIONAL = {"def", "fn", "label", "sup", "supplementary-material", "xref"}  # see _role_here
 _MARKS = {"aff", "author-notes", "corresp", "fn", "table-fn"}  # values of @ref-type: signs of what is left out
 _FLOATS = {"boxed-text", "fig", "fig-group", "media", "supplementary-material", "table-wrap", "table-wrap-group"}
-_CAPTION = {"caption", "label"}
+_CAPTION = {"caption", "label", "table-wrap-foot"}
 # Summaries for tables of contents, and repetitions of the abstract proper in another form.
 _LESSER_ABSTRACTS = {"ascii", "atom", "precis", "rss", "section", "short", "teaser", "toc"}
 # Values of @fn-type that make a note of the back matter a statement about the article, not a footnote to its text.
 _STATEMENTS = set(
-    """abbr com con coi-statement conflict edited-by equal financial-disclosure participating-researchers presented-at
-    presented-by previously-at study-group-members supported-by""".split()
+    """abbr com con coi-statement conflict current-aff edited-by equal financial-disclosure other
+    participating-researchers present-address presented-at presented-by previously-at study-group-members
+    supported-by""".split()
 )
 _PMC_ID = re.compile(r"(?:PMC)?([0-9]+)(?:\.([0-9]{1,18}))?")
 
@@ -66,6 +68,7 @@ class _Writer:
         self._line = []  # the text of the paragraph that is being read
         self._after_label = False  # the line holds nothing but a label, and what follows belongs to it
         self._gap = False  # something was left out of the line here
+        self._in_foot = False  # of a table
 
     def _add(self, text):
         if not text:
@@ -118,8 +121,10 @@ class _Writer:
         elif role == CAPTION_ONLY:
             self._end_line()
             for child in element:
-                if child.tag is not etree.Entity and local_name(child.tag) in _CAPTION:
+                if child.tag is not etree.Entity and (part := local_name(child.tag)) in _CAPTION:
+                    self._in_foot = part == "table-wrap-foot"
                     self.add_element(child, element)
+            self._in_foot = False
             self._end_line()
         elif role == DROP_BLOCK:
             self._end_line()
@@ -136,12 +141,15 @@ class _Writer:
         """What an element is whose role depends on where it stands."""
         above = None if parent is None else local_name(parent.tag)
         if name == "label":
-            return BLOCK if above in _FLOATS else LABEL
+            return BLOCK if above in _FLOATS else DROP if self._in_foot and above == "fn" else LABEL
+        if name == "sup":  # without a label, the mark of a table's note
+            begins = self._in_foot and element.getprevious() is None and not (parent.text or "").strip()
+            return DROP if begins and above == "p" else role
         if name == "supplementary-material":
             return CAPTION_ONLY if self._back_matter else DROP_BLOCK
         if name == "fn":
             is_statement = above == "fn-group" and element.get("fn-type", "").lower() in _STATEMENTS
-            return BLOCK if is_statement else DROP
+            return BLOCK if is_statement or self._in_foot else DROP
         if name == "xref":
             # The number of a reference is often raised behind a word without a space: "cells<sup>12</sup>".
             kind = element.get("ref-type")

@@ -68,8 +68,8 @@ FRONT_AND_BODY = ["Loss of p53 in CD4+ cells", "A trial", "Aim", "To test.", "Re
     "Second.",
 ]
 FIGURE = ["Figure 1", "Survival", "Bars: SEM."]
-TABLE = ["Table 1", "Doses"]
-BACK = ["Thanks", "To all.", "ES embryonic stem", "P postnatal day", "AB wrote it.", "None.", "Figures"]
+TABLE = ["Table 1", "Doses", "Below"]
+BACK = ["Thanks", "To all.", "ES embryonic stem", "P postnatal day", "AB wrote it.", "None.", "Other", "Figures"]
 
 
 def test_an_article():
@@ -157,6 +157,22 @@ def test_inline_elements(body, expected):
 )
 def test_blocks(body, expected):
     assert list(paragraphs_of_body(body)) == expected
+
+
+FOOT = """<table-wrap><label>Table 1</label><table><tr><td>1<sup>a</sup></td></tr></table><table-wrap-foot>
+    <fn id="a"><label>a</label><p>Only x<sup>2</sup> men.</p></fn>
+    <fn><p><sup><italic>b</italic></sup>All <sup>3</sup>H.</p></fn>
+    <p>ND, not done.</p><fn-group><fn><label/><p>Third.</p><p>Fourth.</p></fn></fn-group>{more}
+    </table-wrap-foot></table-wrap>
+    <p>CD4<sup>+</sup>: <sup>3</sup>H.<fn><label>9</label><p>Note</p></fn></p><p><sup>14</sup>C.</p>"""
+
+
+def test_notes_below_a_table_are_read_without_their_marks():
+    """Footnotes to the text are not."""
+    expected = ["Table 1", "Only x2 men.", "All 3H.", "ND, not done.", "Third.", "Fourth.", "CD4+: 3H.", "14C."]
+    assert list(paragraphs_of_body(FOOT.format(more=""))) == expected
+    inner = "<fig><label>Figure 1</label></fig><fn><label>c</label><p>Last.</p></fn>"
+    assert list(paragraphs_of_body(FOOT.format(more=inner))) == [*expected[:6], "Figure 1", "Last.", *expected[6:]]
 
 
 def test_supplements():

@@ -335,10 +335,10 @@ def test_articles_against_their_curated_text(shared):
         counts = [counter.total() for counter in (curated, words, curated - words, words - curated)]
         total.update(dict(zip(("curated", "read", "missing", "added"), counts, strict=True)))
         print_row(path.rsplit("/", 1)[-1], *counts)
-        assert counts[2] <= 0.02 * counts[0], path
+        assert counts[2] <= 0.005 * counts[0], path
         assert counts[3] <= 0.001 * counts[1], path
     print_row("total", *total.values())
-    assert total["missing"] <= 0.01 * total["curated"]
+    assert total["missing"] <= 0.003 * total["curated"]
 
 
 def print_row(name, curated, words, missing, added):
