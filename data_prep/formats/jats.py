@@ -1,9 +1,9 @@
 """The text of an article in JATS, the format of PubMed Central (NISO Z39.96; also its forerunner, the NLM DTD).
 
-Title, abstracts, body, captions and notes below tables, with the back matter if wanted. References, table bodies, formulas,
-footnotes and supplements are left out. Each block (paragraph, heading, caption, item of a list, ...) is a paragraph of
-its own, also where it stands inside another one; all other elements are inline, and their text joins that around them
-as it is.
+Title, abstracts, body, captions and notes below tables, with the back matter if wanted. References, table bodies,
+formulas, footnotes and supplements are left out. Each block (paragraph, heading, caption, item of a list, ...) is a
+paragraph of its own, also where it stands inside another one; all other elements are inline, and their text joins that
+around them as it is.
 """
 
 import functools
