@@ -1,6 +1,7 @@
 """Where the sentences of a text are, in characters of it."""
 
 import bisect
+import copy
 import re
 
 from common.errors import InputError
@@ -10,6 +11,18 @@ SPLITTERS = ("nupunkt", "blingfire", "none")
 # Word, period, space, capital; but no capital that looks like the number of a list's item.
 SURE_END = re.compile(r" ([a-z]{4,})\. (?=[A-Z][a-z])(?![IVXLC][ivxlc]{0,5}[.)])")
 MAYBE_END = re.compile("[.?!\u2026]")
+# Of the words of three letters and more that nupunkt takes for abbreviations, those that are; the others are words such
+# as "cancer", "found" and "series", after which it would not break.
+ABBREVIATIONS = frozenset(
+    """acad admin amer anal ann appl approx assoc ave avg biochem biol biophys biotechnol calif chem chron clin col coll
+    comm conc conf conn corp dept diam dist div doc drs eds endocrinol engl environ equiv etc eval exp expt ext fig figs
+    gen genet gov hrs immunol inc incl inst int intl jan feb mar apr jun jul aug sep sept oct nov dec lib lond ltd
+    math max mech med mem microbiol min misc mol mrs nat natl neurol neurosci nos nutr obs obstet ophthalmol org orig
+    oxf pathol pediatr pharm pharmacol phil phys physiol pres proc prof psych psychiatr psychol pub publ pubs ref refs
+    rep res resp rev sci sec sect ser soc spec spp spr ssp stat std subg subsp suppl surg syn syst techn temp theor
+    toxicol trans univ var vet viz vol vols""".split()
+)
+MORE_ABBREVIATIONS = ("b.i.d", "q.d", "q.i.d", "q.o.d", "subsp", "t.i.d")  # that it does not know
 
 
 def load_sentence_splitter(name="nupunkt"):
@@ -39,10 +52,20 @@ def _whole(paragraph):
     return [(0, len(paragraph))]
 
 
-def _load_nupunkt():
+def load_tokenizer():
+    """Returns nupunkt's tokenizer, which knows the abbreviations of biomedical articles."""
     import nupunkt
 
-    tokenizer = nupunkt.load("default")
+    tokenizer = copy.deepcopy(nupunkt.load("default"))  # the library gives everybody the same one
+    for word in tokenizer.abbreviations - ABBREVIATIONS:
+        if len(word) >= 3 and word.isalpha():
+            tokenizer.remove_abbreviation(word)
+    tokenizer.add_abbreviations(list(MORE_ABBREVIATIONS))
+    return tokenizer
+
+
+def _load_nupunkt():
+    tokenizer = load_tokenizer()
     # After these words the library looks at what follows; after others in small letters it always breaks.
     unsure = tokenizer.abbreviations | {first for first, _ in tokenizer.parameters.collocations}
 
