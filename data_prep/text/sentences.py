@@ -2,6 +2,7 @@
 
 import bisect
 import copy
+import functools
 import re
 
 from common.errors import InputError
@@ -52,6 +53,7 @@ def _whole(paragraph):
     return [(0, len(paragraph))]
 
 
+@functools.cache
 def load_tokenizer():
     """Returns nupunkt's tokenizer, which knows the abbreviations of biomedical articles."""
     import nupunkt
