@@ -6,7 +6,9 @@ r"""Fine-tuned scores over several seeds: this program's beside those of transfo
         --num_train_epochs=3 --seeds=1,2,3,4,5,6,7,8,9,10 --output_dir=scores/gad
 
 Both start from the same weights and train with the same batches' size, rate, 10 % warm-up, linear decay, weight decay,
-clipping and dropout on batches drawn at random; each has its own tokenizer, order of the data and initial head.
+clipping and dropout on batches drawn at random; each has its own tokenizer, order of the data and initial head. Adam is
+BERT's on both sides, without correction of bias; `--bias_correction` gives transformers PyTorch's, whose first hundred
+steps are two to six times smaller: on EU-ADR's 30 steps (batches of 32, 3 epochs) it learns to say yes to every sentence.
 `--data_dir` may hold folds, directories 1 to 10. A run that is done is in `runs.jsonl` of the output directory and not
 done again. Printed: F1 of each run, means and standard deviations, and the paired t-test over seeds and folds.
 Expected: a difference within the noise. MiniLM takes one to five minutes a run on 2 cores.
@@ -42,6 +44,7 @@ def define_flags():
     flags.DEFINE_float("learning_rate", 5e-5, "Highest learning rate.")
     flags.DEFINE_integer("train_batch_size", 32, "Examples per step.")
     flags.DEFINE_float("num_train_epochs", 3.0, "Passes over the training data.")
+    flags.DEFINE_bool("bias_correction", False, "PyTorch's Adam for transformers, in place of BERT's.")
     flags.DEFINE_list("seeds", ["1", "2", "3", "4", "5"], "A run of each with every one.")
     flags.DEFINE_string("output_dir", None, "Directory of what was measured.")
     flags.mark_flags_as_required(["task", "data_dir", "model_dir", "checkpoint_dir", "output_dir"])
@@ -146,7 +149,11 @@ def train_theirs(data_dir, seed):
 
 
 def make_optimizer(model, total):
-    """AdamW without decay of biases and LayerNorm; 10 % warm-up, then linear decay."""
+    """BERT's Adam without decay of biases and LayerNorm; 10 % warm-up, then linear decay.
+
+    BERT's does not correct the bias of its moments. PyTorch's does, so the learning rate takes the correction back;
+    that leaves a weight decay which is larger by the same factor in the first steps.
+    """
     import torch
 
     decayed = {True: [], False: []}
@@ -155,9 +162,12 @@ def make_optimizer(model, total):
     groups = [{"params": group, "weight_decay": 0.01 * decays} for decays, group in decayed.items()]
     optimizer = torch.optim.AdamW(groups, lr=FLAGS.learning_rate, eps=1e-6)
     warmup = int(0.1 * total)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(step / max(warmup, 1), (total - step) / total if step >= warmup else 1)
-    )
+
+    def rate(step):
+        schedule = min(step / max(warmup, 1), (total - step) / total if step >= warmup else 1)
+        return schedule * (1 if FLAGS.bias_correction else (1 - 0.9 ** (step + 1)) / (1 - 0.999 ** (step + 1)) ** 0.5)
+
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     scheduler.total = total
     return optimizer, scheduler
 
