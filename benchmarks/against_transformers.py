@@ -8,7 +8,7 @@ r"""Fine-tuned scores over several seeds: this program's beside those of transfo
 Both start from the same weights and train with the same batches' size, rate, 10 % warm-up, linear decay, weight decay,
 clipping and dropout on batches drawn at random; each has its own tokenizer, order of the data and initial head. Adam is
 BERT's on both sides, without correction of bias; `--bias_correction` gives transformers PyTorch's, whose first hundred
-steps are two to six times smaller: on EU-ADR's 30 steps (batches of 32, 3 epochs) it learns to say yes to every sentence.
+steps are two to six times smaller: in EU-ADR's 30 steps (batches of 32, 3 epochs) it learns to say yes always.
 `--data_dir` may hold folds, directories 1 to 10. A run that is done is in `runs.jsonl` of the output directory and not
 done again. Printed: F1 of each run, means and standard deviations, and the paired t-test over seeds and folds.
 Expected: a difference within the noise. MiniLM takes one to five minutes a run on 2 cores.

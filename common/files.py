@@ -5,6 +5,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import platform
 import stat
 
 from common.errors import InputError
@@ -26,7 +27,7 @@ def atomic_write(path, mode="w"):
             yield file
         return
     path = os.path.realpath(path)
-    temporary = f"{path}.tmp{os.getpid()}"
+    temporary = temporary_path(path)
     try:
         with open(temporary, mode, **text) as file:
             with contextlib.suppress(FileNotFoundError):
@@ -42,6 +43,11 @@ def atomic_write(path, mode="w"):
         if isinstance(error, OSError) and error.errno in _FULL and not error.filename:
             error.filename = path  # which a write does not say
         raise
+
+
+def temporary_path(path):
+    """A path beside `path` that no other process uses, also not on another machine with the same file system."""
+    return f"{path}.tmp{os.getpid()}-{platform.node()}"
 
 
 def _sync_directory(path):

@@ -10,6 +10,17 @@ import time
 from common.errors import InputError
 
 
+class Processes:
+    """Processes of this machine, as workers."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def map(self, function, items):
+        """Yields `function(item)` for each of `items`, as they are done; see `map_processes`."""
+        return map_processes(function, items, self.number)
+
+
 def map_processes(function, items, num_processes):
     """Yields `function(item)` for each of `items`, as they are done.
 

@@ -7,12 +7,13 @@ r"""Builds shards of pre-training records from PubMed, PubMed Central and plain 
 Reads all files (as `data_prep.pubmed`, `data_prep.pmc` and `data_prep.plain_text` do), takes of each document the
 newest version and of equal texts one, spreads the documents over shards by a hash of their text, and makes the records
 as `data_prep.create_pretraining_data` does. The same command goes on where a run was stopped. The shards depend on the
-files and flags, not on the number of processes. `manifest.json` says what is in them:
+files and flags, not on the number of processes. With more files (`updatefiles` grows every day) it reads these alone
+and makes of each shard what has changed. `manifest.json` says what is in the shards:
 
     python -m data_prep.build_corpus --output_dir=shards --report    # Table 1 of the paper: words a corpus
     python -m data_prep.build_corpus --output_dir=shards --verify    # size and SHA-256 of each shard
 
-With `--runner=FlinkRunner` (or SparkRunner, DataflowRunner, ...) the work is done by Apache Beam on a cluster.
+With `--scheduler` the workers of a Dask cluster do the work; under Slurm `scripts/build_corpus.slurm` starts one.
 """
 
 import collections
@@ -20,17 +21,15 @@ import contextlib
 import dataclasses
 import functools
 import glob
-import hashlib
 import json
-import logging as std_logging
 import os
 
 from absl import flags, logging
 
 from common.errors import InputError, run
-from common.files import atomic_write, locked, make_directory, sha256
-from common.inputs import expand_patterns, read_json
-from common.parallel import map_processes
+from common.files import locked, make_directory, sha256
+from common.inputs import expand_patterns
+from common.parallel import Processes
 from common.progress import progress
 from data_prep import create_pretraining_data
 from data_prep.corpus import external_sort, extraction, manifest, shards, text_documents
@@ -45,127 +44,114 @@ FLAGS = flags.FLAGS
 TEXT_AT_A_TIME = 64 << 20  # bytes of text that a process reads for some shards
 
 
-def build(sources, settings, output_dir, num_shards, num_processes):
-    """Builds shards and manifest in processes of this machine.
+def build(sources, settings, output_dir, num_shards=0, workers=None, keep_documents=True):
+    """Builds shards and manifest, or brings those that are there up to date with the sources.
 
     Args:
       sources: `sources.Sources`.
       settings: `pretraining_records.Settings`.
-      output_dir: directory to write; what is unfinished is below `work` in it.
+      output_dir: directory to write; the documents of the files are below `documents` in it.
       num_shards: 0 for as many as make files of a handy size.
-      num_processes: how many work at a time.
+      workers: `parallel.Processes` or `cluster.Cluster`; None for this process.
+      keep_documents: whether to leave the documents there, for a later build of more files.
 
     Returns:
       The manifest.
 
     Raises:
-      InputError: bad files, unless they are to be skipped; unfit text, vocabulary or output directory.
+      InputError: bad files, unless they are to be skipped; unfit text, vocabulary or output directory. What was there
+      before stays until all files are read.
     """
-    work = os.path.join(output_dir, manifest.WORK)
+    workers = workers or Processes(1)
+    directory = os.path.join(output_dir, manifest.DOCUMENTS)
     make_directory(output_dir)
-    with locked(work):
-        extracted = extraction.extract(sources, work, num_processes)
-        paths = extraction.run_paths(extracted, work)
-        replaced, withdrawn, size = external_sort.select_newest(paths)
-        if not size:
+    with locked(directory):
+        extracted = extraction.extract(sources, directory, workers)
+        selected = external_sort.select_newest(extracted.runs)
+        if not selected.documents:
             raise InputError(f"no text in any of {len(extracted.inputs):,} files or directories; nothing to build")
-        num_shards = num_shards or shards.choose_num_shards(size, settings.options.dupe_factor)
-        shards.warn_of_size(size, num_shards, settings.options.dupe_factor)
-        results = _make_shards(extracted, paths, size, sources, settings, num_shards, num_processes, output_dir)
-        content = describe(sources, settings, extracted, replaced, withdrawn, results)
-        _remove_shards_of_another_number(work, output_dir, content)
-        manifest.write(output_dir, content)
-        extraction.remove_work(work)
-    return content
+        dupe_factor = settings.options.dupe_factor
+        layout = shards.choose_layout(selected.documents, selected.size, dupe_factor, num_shards)
+        shards.warn_of_size(selected.size, layout.num_shards, dupe_factor)
+        before = manifest.set_aside(output_dir)
+        results = _make_shards(extracted, layout, selected.size, sources, settings, workers, output_dir)
+        content = describe(sources, settings, num_shards, extracted, selected, results)
+        _remove_shards_of_another_number(directory, output_dir, content)
+        extraction.remove_documents_of_others(sources, directory)
+        manifest.write(output_dir, manifest.add_history(content, before))
+        if not keep_documents:
+            extraction.remove_documents(directory)
+    return manifest.read(output_dir)
 
 
-def _make_shards(extracted, paths, size, sources, settings, num_shards, num_processes, output_dir):
-    """Makes the shards that were not made before; returns what the manifest says of each."""
-    made_from = {
-        "flags": describe_flags(sources, settings),
-        "versions": all_versions(sources),
-        "inputs": extracted.inputs,
-        "bad_files": extracted.bad_files,
-    }
-    made_from = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+def _make_shards(extracted, layout, size, sources, settings, workers, output_dir):
+    """Makes the shards that have changed since they were made; returns what the manifest says of each."""
+    directory = os.path.join(output_dir, manifest.DOCUMENTS)
+    made_from = json.dumps([describe_flags(sources, settings), all_versions(sources.reading)])
     make = functools.partial(
         _make_some_shards,
-        num_shards=num_shards,
-        paths=paths,
+        layout=layout,
+        runs=external_sort.write_list(extracted.runs, directory),
         settings=settings,
         made_from=made_from,
+        directory=directory,
         output_dir=output_dir,
     )
     # To find the documents of a shard takes a look into each run, so it is done for several at a time where there are
-    # many; where there are few, all processes should end at about the same time.
-    together = max(1, min(num_shards // (8 * num_processes), TEXT_AT_A_TIME * num_shards // size))
+    # many; where there are few, all workers should end at about the same time.
+    num_shards = layout.num_shards
+    together = max(1, min(num_shards // (8 * workers.number), TEXT_AT_A_TIME * num_shards // size))
     ranges = [(first, min(first + together, num_shards)) for first in range(0, num_shards, together)]
     results = [None] * num_shards
     with progress("making shards", total=num_shards, unit="shard") as bar:
-        for (first, end), some in map_processes(make, ranges, num_processes):
+        for (first, end), some in workers.map(make, ranges):
             results[first:end] = some
             bar.update(end - first)
     return results
 
 
-def _make_some_shards(numbers, num_shards, paths, settings, made_from, output_dir):
+def _make_some_shards(numbers, layout, runs, settings, made_from, directory, output_dir):
     """Makes the shards from one number up to another; returns the numbers and what the manifest says of each."""
-    results, documents = [], None
-    for shard in range(*numbers):
-        name = shards.shard_name(shard, num_shards)
-        path, done = os.path.join(output_dir, name), os.path.join(output_dir, manifest.WORK, f"{name}.json")
-        result = _finished_shard(path, done, made_from)
-        if result is None:
-            if documents is None:
-                documents = collections.defaultdict(list)
-                for document in external_sort.read_shards(paths, *numbers, num_shards):
-                    documents[shard_of(document[0], num_shards)].append(document)
-            unfinished = os.path.join(output_dir, manifest.WORK, name)
-            result = {"name": name, **shards.write_shard(shard, documents.pop(shard, []), settings, unfinished)}
-            os.replace(unfinished, path)
-            with atomic_write(done) as file:
-                json.dump([result, made_from], file)
-        results.append(result)
-    return numbers, results
+    by_shard = collections.defaultdict(list)
+    for document in external_sort.find_documents(external_sort.read_list(runs), *numbers, layout.num_shards):
+        by_shard[shard_of(document.digest, layout.num_shards)].append(document)
+    return numbers, [
+        shards.make_shard(shard, layout, by_shard.pop(shard, []), settings, made_from, directory, output_dir)
+        for shard in range(*numbers)
+    ]
 
 
-def _finished_shard(path, done, made_from):
-    """Returns what the manifest says of a shard if it was made of the same before, else None."""
-    if not (os.path.exists(done) and os.path.exists(path)):
-        return None
-    result, was_made_from = read_json(done, "what the manifest says of a shard", lone_surrogates=True)
-    return result if was_made_from == made_from and result["size"] == os.path.getsize(path) else None
-
-
-def _remove_shards_of_another_number(work, output_dir, content):
-    """Removes what a stopped run with another `--num_shards` had finished."""
+def _remove_shards_of_another_number(directory, output_dir, content):
+    """Removes what was made with another `--num_shards`."""
     names = {shard["name"] for shard in content["shards"]}
-    for path in glob.glob(os.path.join(glob.escape(work), "*.tfrecord.json")):
+    for path in glob.glob(os.path.join(glob.escape(directory), "*.tfrecord.json")):
         name = os.path.basename(path).removesuffix(".json")
         if name not in names:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(output_dir, name))
+            os.unlink(path)
 
 
 # The manifest
 
 
-def describe(sources, settings, extracted, replaced, withdrawn, results):
-    """Returns the manifest.
+def describe(sources, settings, num_shards, extracted, selected, results):
+    """Returns the manifest, but its history.
 
     Args:
-      sources, settings: as of `build`.
+      sources, settings, num_shards: as of `build`.
       extracted: `extraction.Extracted`.
-      replaced, withdrawn: as of `external_sort.select_newest`.
-      results: what `shards.write_shard` says of each shard, and its name.
+      selected: `external_sort.Selected`.
+      results: what `shards.make_shard` says of each shard.
     """
     records = sum(result["records"] for result in results)
     positions = records * settings.options.max_seq_length
     return {
-        "made_with": all_versions(sources),
+        "made_with": all_versions(sources.reading),
         "flags": describe_flags(sources, settings),
+        "num_shards": num_shards,
         "inputs": extracted.inputs,
-        "left_out": extraction.count_left_out(extracted, replaced, withdrawn),
+        "left_out": extraction.count_left_out(extracted, selected),
         "bad_files": extracted.bad_files,
         "duplicates": sum(result["duplicates"] for result in results),
         "corpora": _add_up(result["corpora"] for result in results),
@@ -182,9 +168,9 @@ def describe_flags(sources, settings):
     return json.loads(json.dumps({"reading": dataclasses.asdict(sources.reading), "records": records}))
 
 
-def all_versions(sources):
+def all_versions(reading):
     """Returns the versions of what the shards depend on."""
-    return extraction.versions(sources.reading, "tensorflow", "tensorflow-text")
+    return extraction.versions(reading, "tensorflow", "tensorflow-text")
 
 
 def _add_up(counts_by_corpus):
@@ -219,8 +205,12 @@ def define_flags():
     flags.DEFINE_string("text_files", "", f"Plain text files: {files}.")
     flags.DEFINE_string("output_dir", None, "Directory for the shards.")
     flags.DEFINE_integer("num_shards", 0, "Shards to make; 0: of some 100 MB each.", lower_bound=0)
-    flags.DEFINE_string("runner", "local", "local: --num_processes of this machine; else a runner of Apache Beam.")
-    flags.DEFINE_string("beam_options", "", "Options of the Beam runner, as on a command line.")
+    flags.DEFINE_string(
+        "scheduler", "", "Address or file of a Dask scheduler, whose workers do the work; else --num_processes do."
+    )
+    flags.DEFINE_bool(
+        "keep_documents", True, "Keep the documents in --output_dir/documents, so that more files can be added."
+    )
     flags.DEFINE_bool("verify", False, "Compare the shards of --output_dir with its manifest.")
     flags.DEFINE_bool("report", False, "Print Table 1 of the paper with the words in --output_dir.")
     define_source_flags()
@@ -264,8 +254,6 @@ def build_as_told(values):
             **reading_options(values),
         ),
     )
-    if values.beam_options and values.runner == "local":
-        raise InputError(f"--beam_options={values.beam_options}: means nothing without --runner")
     if not values.vocab_file:
         raise InputError("--vocab_file: expected the vocab.txt of the model")
     load_vocab(values.vocab_file)  # hours before it is needed
@@ -276,23 +264,47 @@ def build_as_told(values):
         raise InputError(
             f"{values.output_dir}: holds a {manifest.NAME} of something else; expected another --output_dir"
         )
-    if finished is None and values.runner == "local":
-        return build(sources, settings, values.output_dir, values.num_shards, values.num_processes)
-    if finished is None:
-        return build_by_beam(sources, settings, values)
-    if not _is_same(finished, sources, settings, values.num_shards):
-        raise InputError(
-            f"{values.output_dir}: holds shards that were finished with other files or flags; expected another "
-            "--output_dir"
-        )
-    manifest.check_shards([os.path.join(values.output_dir, shard["name"]) for shard in finished["shards"]])
-    extraction.remove_work(os.path.join(values.output_dir, manifest.WORK))  # if the build was killed after its end
-    logging.info("%s was finished before; --verify compares its shards with the manifest", values.output_dir)
-    return finished
+    documents = os.path.join(values.output_dir, manifest.DOCUMENTS)
+    num_shards = values.num_shards
+    if finished is not None:
+        num_shards = num_shards or finished.get("num_shards", 0)
+        if finished["flags"] != describe_flags(sources, settings) or num_shards != finished.get("num_shards", 0):
+            raise InputError(
+                f"{values.output_dir}: holds shards that were finished with other flags; expected another --output_dir"
+            )
+        if _has_same_files(finished, sources):
+            manifest.check_shards([os.path.join(values.output_dir, shard["name"]) for shard in finished["shards"]])
+            if not values.keep_documents:
+                extraction.remove_documents(documents)
+            logging.info("%s was finished before; --verify compares its shards with the manifest", values.output_dir)
+            return finished
+        if not os.path.exists(os.path.join(documents, manifest.READING)):
+            raise InputError(
+                f"{values.output_dir}: holds shards of other files, and not the documents that they were made of "
+                "(--keep_documents); expected another --output_dir"
+            )
+        logging.info("%s holds shards of other files; bringing them up to date", values.output_dir)
+    with _workers(values, sources.reading) as workers:
+        return build(sources, settings, values.output_dir, num_shards, workers, values.keep_documents)
 
 
-def _is_same(finished, sources, settings, num_shards):
-    """Whether a manifest is of these files, by path and size, and flags."""
+@contextlib.contextmanager
+def _workers(values, reading):
+    """Gives the workers that the flags name."""
+    if not values.scheduler:
+        yield Processes(values.num_processes)
+        return
+    try:
+        from data_prep.corpus import cluster
+    except ModuleNotFoundError:
+        raise InputError(f"--scheduler={values.scheduler} needs Dask; expected pip install -e '.[cluster]'") from None
+    with cluster.connect(values.scheduler) as workers:
+        workers.check(values.output_dir, functools.partial(all_versions, reading))
+        yield workers
+
+
+def _has_same_files(finished, sources):
+    """Whether a manifest is of these files, by path and size."""
     inputs = extraction.Inputs()
     for unit in list_units(sources):
         for path in unit.paths if not unit.part else ():
@@ -301,35 +313,7 @@ def _is_same(finished, sources, settings, num_shards):
     def without_hashes(entries):
         return [{name: value for name, value in entry.items() if name != "sha256"} for entry in entries]
 
-    return (
-        finished["flags"] == describe_flags(sources, settings)
-        and without_hashes(finished["inputs"]) == without_hashes(inputs.describe())
-        and num_shards in (0, len(finished["shards"]))
-    )
-
-
-def build_by_beam(sources, settings, values):
-    """Builds shards and manifest by a runner of Beam; returns the manifest."""
-    std_logging.disable(std_logging.WARNING)  # of clouds that are not installed
-    try:
-        from data_prep.corpus import beam_pipeline
-    except ModuleNotFoundError:
-        raise InputError(f"--runner={values.runner} needs Apache Beam; expected pip install -e '.[beam]'") from None
-    finally:
-        std_logging.disable(std_logging.NOTSET)
-    std_logging.getLogger("apache_beam").setLevel(std_logging.WARNING)
-    # What fails in a worker is raised here too.
-    std_logging.getLogger("apache_beam.runners.common").setLevel(std_logging.CRITICAL)
-
-    write = functools.partial(_write_manifest, sources, settings, values.output_dir)
-    beam_pipeline.build(
-        sources, settings, values.num_shards, values.output_dir, write, values.runner, values.beam_options
-    )
-    return manifest.read(values.output_dir)
-
-
-def _write_manifest(sources, settings, output_dir, *results):
-    manifest.write(output_dir, describe(sources, settings, *results))
+    return without_hashes(finished["inputs"]) == without_hashes(inputs.describe())
 
 
 def _expand(patterns, list_files=None):

@@ -13,7 +13,7 @@ from common.errors import InputError
 from data_prep.formats import table
 
 # By the name that they are imported by; what the extras for users install.
-OPTIONAL = "apache_beam bioc flask ijson jinja2 matplotlib waitress".split()
+OPTIONAL = "bioc dask flask ijson jinja2 matplotlib waitress".split()
 
 REFUSAL = (
     "error: biobert-tf2 runs from a clone of its repository; expected `git clone`, and there `make`, "
@@ -84,7 +84,7 @@ def test_an_editable_install(clone, tmp_path):
     (pythons,) = re.findall("^Requires-Python: (.*)$", metadata, re.MULTILINE)
     assert set(pythons.split(",")) == {">=3.11", "<3.14"}
     extras = set(re.findall("^Provides-Extra: (.*)$", metadata, re.MULTILINE))
-    assert extras == {"serving", "beam", "reports", "formats", "cuda", "test"}
+    assert extras == {"serving", "cluster", "reports", "formats", "cuda", "test"}
 
     # -S: without the environment's own packages, among which may be an editable install of this repository.
     code = """

@@ -1,6 +1,7 @@
 """The manifest of pre-training shards: what they were made of, how, and what they hold.
 
-`manifest.json` lies beside the shards. It does not depend on the number of processes, nor on time.
+`manifest.json` lies beside the shards. It does not depend on the number of processes, nor on time; what does depend on
+how a corpus came to be is its history, a version for each build that changed its files.
 """
 
 import json
@@ -14,7 +15,9 @@ from common.progress import progress
 
 NAME = "manifest.json"
 AGAIN = f"remove {NAME} and build the shards again"
-WORK = "work"  # below the directory of shards, until they are finished
+DOCUMENTS = "documents"  # below the directory of shards: what they are made of
+BEFORE = "manifest.before.json"  # in it, while shards are brought up to date
+READING = "reading.json"  # in it
 FORMAT = "BERT pre-training shards, version 1"
 
 KEYS = {"corpora": Key(dict), "flags": Key(dict), "inputs": Key(list), "shards": Key(list)}
@@ -36,6 +39,27 @@ def write(directory, content):
     with atomic_write(os.path.join(directory, NAME)) as file:
         json.dump({"format": FORMAT, **content}, file, indent=1)
         file.write("\n")
+
+
+def set_aside(directory):
+    """Takes the manifest away while the shards are made again; returns its content, None if there was none."""
+    aside = os.path.join(directory, DOCUMENTS, BEFORE)
+    if find(directory):
+        os.replace(os.path.join(directory, NAME), aside)
+    return read_json(aside, "a manifest", lone_surrogates=True) if os.path.exists(aside) else None
+
+
+def add_history(content, before):
+    """Returns a manifest with its history: that of the one before (None: there was none), and what has changed."""
+    history = before.get("history", []) if before else []
+    entry = {"version": len(history) + 1, "files": len(content["inputs"]), "records": content["records"]}
+    if before:
+        paths = [{entry["path"] for entry in manifest["inputs"]} for manifest in (before, content)]
+        entry["new_files"] = sorted(paths[1] - paths[0])
+        entry["files_gone"] = sorted(paths[0] - paths[1])
+    known = {shard["sha256"] for shard in before["shards"]} if before else set()
+    entry["shards_changed"] = sum(shard["sha256"] not in known for shard in content["shards"])
+    return {**content, "version": entry["version"], "history": [*history, entry]}
 
 
 def find(directory):
@@ -82,7 +106,7 @@ def check_shards(paths):
     """
     for directory in dict.fromkeys(os.path.dirname(path) for path in paths):
         content = find(directory or ".")
-        if content is None and os.path.exists(os.path.join(directory, WORK, "sources.json")):
+        if content is None and os.path.exists(os.path.join(directory, DOCUMENTS, READING)):
             raise InputError(f"{directory or '.'}: its shards are not finished; run data_prep.build_corpus again")
         if content is None:
             continue

@@ -81,6 +81,14 @@ def write_records(records, output_files, advance=lambda: None):
     record_files.write_records(records, output_files, advance)
 
 
+def read_serialized(path):
+    """Yields the serialized records of a file, see `records.read_serialized`."""
+    import common.quiet_tensorflow  # noqa: F401
+    from data_prep.records import records as record_files
+
+    yield from record_files.read_serialized(path)
+
+
 @contextlib.contextmanager
 def _progress(shown, title, total, unit):
     """Gives a function that advances a progress bar, or does nothing where none is to be shown."""

@@ -5,6 +5,7 @@ The entries depend on the files, their order and the options alone, not on the u
 
 import dataclasses
 import functools
+import hashlib
 import os
 from typing import NamedTuple
 
@@ -56,13 +57,19 @@ class Unit:
     part: int = 0
     parts: int = 1
 
+    @property
+    def key(self):
+        """What its files on disk are called: the same wherever it stands among all units."""
+        content = "\n".join((self.corpus, *self.paths, f"{self.part} of {self.parts}"))
+        return hashlib.blake2b(os.fsencode(content), digest_size=12).hexdigest()
+
 
 class Entry(NamedTuple):
     """A document with its sentences, or the news that there is none, see `Article`."""
 
     id: bytes  # digest of the document's; b"" if it has none
     version: int
-    order: int  # of all entries, as they are read
+    order: int  # of the entries of a file, or of files that make a unit, as they are read
     corpus: int  # its place in CORPORA
     left_out: str
     digest: bytes  # of the text; b"" if it is left out
@@ -144,7 +151,7 @@ def read_entries(unit, reading, tally):
     for number, article in _read_articles(unit, reading, tally):
         # Several articles may be in one file.
         last, index = number, index + 1 if number == last else 0
-        order = (unit.first << 40) + ((number << 16) + index if unit.corpus == PMC else number)
+        order = (number << 16) + index if unit.corpus == PMC else number
         article_id = digest(article.id.encode()) if article.id else b""
         sentences = [text[start:end] for text in article.paragraphs for start, end in split_sentences(text)]
         left_out = article.left_out or ("" if sentences else WITHOUT_TEXT)

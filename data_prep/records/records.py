@@ -12,10 +12,12 @@ import os
 import tensorflow as tf
 
 from common.errors import InputError
+from common.files import temporary_path
 
 SHUFFLE_BUFFER = 10_000  # records, still serialized: some 30 MB at sequence length 512
 INTERLEAVED_FILES = 8
 RECORDS_A_TURN = 16  # read from one file before the next has its turn
+RECORDS_AT_A_TIME = 4096  # where they are handed over from TensorFlow
 READ_BUFFER = 8 << 20  # bytes, where a file is read in one go
 
 
@@ -99,7 +101,7 @@ def write_records(records, output_files, advance=lambda: None):
     Raises:
       InputError: a file cannot be written.
     """
-    temporary = [f"{path}.tmp{os.getpid()}" for path in output_files]
+    temporary = [temporary_path(path) for path in output_files]
     try:
         with contextlib.ExitStack() as stack:
             writers = [stack.enter_context(tf.io.TFRecordWriter(path)) for path in temporary]
@@ -114,6 +116,12 @@ def write_records(records, output_files, advance=lambda: None):
         for path in temporary:
             with contextlib.suppress(OSError):
                 os.unlink(path)
+
+
+def read_serialized(path):
+    """Yields the serialized records of a file, in its order."""
+    for batch in tf.data.TFRecordDataset(path).batch(RECORDS_AT_A_TIME).as_numpy_iterator():
+        yield from batch
 
 
 @dataclasses.dataclass(frozen=True)

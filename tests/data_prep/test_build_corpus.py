@@ -15,8 +15,9 @@ import pytest
 import tensorflow as tf
 
 from common.errors import InputError
+from common.parallel import Processes
 from data_prep.build_corpus import build
-from data_prep.corpus import manifest
+from data_prep.corpus import manifest, shards
 from data_prep.corpus.instances import Options
 from data_prep.corpus.pretraining_records import Settings
 from data_prep.corpus.sources import Reading, Sources
@@ -54,11 +55,11 @@ def corpus(tmp_path_factory, repository):
 def built(corpus, tmp_path_factory):
     """A finished build in 4 shards: its directory and manifest."""
     directory = str(tmp_path_factory.mktemp("built"))
-    return directory, build(*corpus, directory, num_shards=4, num_processes=1)
+    return directory, build(*corpus, directory, num_shards=4)
 
 
 def contents(directory):
-    return {path.name: path.read_bytes() for path in sorted(pathlib.Path(directory).iterdir())}
+    return {path.name: path.read_bytes() for path in sorted(pathlib.Path(directory).iterdir()) if path.is_file()}
 
 
 def test_the_manifest_is_true(corpus, built):
@@ -104,47 +105,29 @@ def test_wordpieces_and_fill_rate(corpus, built):
 
 
 def test_documents_of_each_corpus_are_in_all_shards(corpus, tmp_path):
-    from data_prep.corpus.external_sort import read_shards, select_newest
-    from data_prep.corpus.extraction import extract, run_paths
+    from data_prep.corpus.external_sort import find_documents, select_newest
+    from data_prep.corpus.extraction import extract
 
-    paths = run_paths(extract(corpus[0], str(tmp_path), 1), str(tmp_path))
-    select_newest(paths)
+    runs = extract(corpus[0], str(tmp_path), Processes(1)).runs
+    select_newest(runs)
     for shard in range(3):
-        assert {0, 2} <= {corpus for _, _, corpus, _ in read_shards(paths, shard, shard + 1, 3)}
+        assert {0, 2} <= {document.corpus for document in find_documents(runs, shard, shard + 1, 3)}
 
 
 def test_more_processes_make_the_same(corpus, built, tmp_path):
-    build(*corpus, str(tmp_path), num_shards=4, num_processes=2)
+    build(*corpus, str(tmp_path), num_shards=4, workers=Processes(2))
     assert contents(tmp_path) == contents(built[0])
 
 
 def test_the_order_of_files_does_not_matter(corpus, built, tmp_path):
     sources, settings = corpus
-    build(dataclasses.replace(sources, pmc_files=sources.pmc_files[::-1]), settings, str(tmp_path), 4, 1)
+    build(dataclasses.replace(sources, pmc_files=sources.pmc_files[::-1]), settings, str(tmp_path), 4)
     for shard in built[1]["shards"]:
         assert (tmp_path / shard["name"]).read_bytes() == (pathlib.Path(built[0]) / shard["name"]).read_bytes()
 
 
-def build_by_beam(sources, settings, directory, num_shards):
-    """On the local runner of Apache Beam, which is in the extra `test`."""
-    from data_prep.build_corpus import describe
-    from data_prep.corpus import beam_pipeline
-
-    def write(*results):
-        manifest.write(directory, describe(sources, settings, *results))
-
-    beam_pipeline.build(sources, settings, num_shards, str(directory), write, runner="FnApiRunner", options="")
-
-
-def test_beam_makes_the_same(corpus, built, tmp_path):
-    build_by_beam(*corpus, tmp_path, num_shards=4)
-    assert contents(tmp_path) == contents(built[0])
-
-
-def test_beam_makes_the_same_of_bad_files_and_updates(corpus, tmp_path, monkeypatch):
+def test_bad_files_and_updates(corpus, tmp_path, monkeypatch):
     """Parts of a text, one of them bad; a deletion; a shard without documents; the number of shards found out."""
-    for name in ("local", "beam"):
-        (tmp_path / name).mkdir()
     (tmp_path / "1.xml").write_text(f"<PubmedArticleSet>{record(1, 'One.')}{record(2, 'Two.')}</PubmedArticleSet>")
     (tmp_path / "2.xml").write_text(f"<PubmedArticleSet>{record(2, '')}{deletion(1)}{record(3, 'Three.')}")
     (tmp_path / "3.xml").write_text(
@@ -158,15 +141,109 @@ def test_beam_makes_the_same_of_bad_files_and_updates(corpus, tmp_path, monkeypa
         reading=Reading(sentence_splitter="none", skip_bad_files=True),
     )
     for num_shards in (3, 0):
-        shutil.rmtree(tmp_path / "local")
-        content = build(sources, corpus[1], str(tmp_path / "local"), num_shards, 1)
+        content = build(sources, corpus[1], str(tmp_path / f"in {num_shards}"), num_shards)
         assert content["corpora"] == {"pubmed": {"documents": 1, "sentences": 2, "words": 2}}
         expected = {"bad files": 2, "replaced by a newer version": 1, "withdrawn": 1, "without abstract": 1}
         assert content["left_out"] == expected
-        shutil.rmtree(tmp_path / "beam")
-        (tmp_path / "beam").mkdir()
-        build_by_beam(sources, corpus[1], tmp_path / "beam", num_shards)
-        assert contents(tmp_path / "beam") == contents(tmp_path / "local")
+
+
+@pytest.fixture
+def updated(tmp_path):
+    """Sources before and after an update: new documents, new versions with other and the same text, a deletion."""
+    baseline = [record(number, f"Number {number} is high. It fell.") for number in range(1, 400)]
+    (tmp_path / "pubmed26n0001.xml").write_text(f"<PubmedArticleSet>{''.join(baseline)}</PubmedArticleSet>")
+    update = [record(500, "It rose. It is new."), record(7, "It is other."), record(8, "Number 8 is high. It fell.")]
+    (tmp_path / "pubmed26n0002.xml").write_text(f"<PubmedArticleSet>{''.join(update)}{deletion(9)}</PubmedArticleSet>")
+    (tmp_path / "t.txt").write_text("A text. It has two sentences.\n")
+    files = [str(tmp_path / f"pubmed26n000{number}.xml") for number in (1, 2)]
+    reading = Reading(sentence_splitter="none")
+    before = Sources(pubmed_files=(files[0],), text_files=(str(tmp_path / "t.txt"),), reading=reading)
+    return before, dataclasses.replace(before, pubmed_files=tuple(files))
+
+
+def shards_of(directory):
+    return {path.name: path.read_bytes() for path in sorted(pathlib.Path(directory).glob("*.tfrecord"))}
+
+
+def test_an_update_makes_the_shards_of_a_build_from_scratch(corpus, updated, tmp_path):
+    build(updated[0], corpus[1], str(tmp_path / "updated"), 20)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "updated").glob("*.tfrecord")}
+    content = build(updated[1], corpus[1], str(tmp_path / "updated"), 20)
+    scratch = build(updated[1], corpus[1], str(tmp_path / "scratch"), 20)
+    assert shards_of(tmp_path / "updated") == shards_of(tmp_path / "scratch")
+    names = {"history", "version"}
+    assert {name: content[name] for name in {*content} - names} == {name: scratch[name] for name in {*scratch} - names}
+    assert content["corpora"]["pubmed"]["documents"] == 399  # one more, one withdrawn
+    assert content["left_out"] == {"replaced by a newer version": 2, "withdrawn": 1}
+    # The texts of 500, 7 (before and after) and 9 are in four shards at most; that of 8 is the same.
+    changed = [path for path, time in before.items() if path.stat().st_mtime_ns != time]
+    assert 1 <= len(changed) <= 4
+    assert content["version"] == 2
+    assert content["history"][0] == {"version": 1, "files": 2, "records": 0, "shards_changed": 20} | {
+        "records": content["history"][0]["records"]
+    }
+    (update,) = content["history"][1:]
+    assert update["new_files"] == [updated[1].pubmed_files[1]]
+    assert update["shards_changed"] == len(changed)
+
+
+def test_records_of_blocks_that_have_not_changed_are_not_made_again(corpus, updated, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "BLOCK_DOCUMENTS", 8)
+    build(updated[0], corpus[1], str(tmp_path / "updated"), 1)
+    made = []
+
+    def note(*arguments, original=shards.make_records):
+        made.append(original(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(shards, "make_records", note)
+    content = build(updated[1], corpus[1], str(tmp_path / "updated"), 1)
+    assert 1 <= len(made) <= 4  # of 64
+    assert content["records"] > 10 * sum(len(records) for records, _ in made)
+    build(updated[1], corpus[1], str(tmp_path / "scratch"), 1)
+    assert shards_of(tmp_path / "updated") == shards_of(tmp_path / "scratch")
+
+
+def test_records_of_an_altered_shard_are_made_again(corpus, updated, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "BLOCK_DOCUMENTS", 8)
+    build(updated[0], corpus[1], str(tmp_path / "updated"), 1)
+    (path,) = (tmp_path / "updated").glob("*.tfrecord")
+    path.write_bytes(path.read_bytes()[:-9] + bytes(9))
+    build(updated[1], corpus[1], str(tmp_path / "updated"), 1)
+    build(updated[1], corpus[1], str(tmp_path / "scratch"), 1)
+    assert shards_of(tmp_path / "updated") == shards_of(tmp_path / "scratch")
+
+
+def test_files_that_go_take_their_documents_along(corpus, updated, tmp_path):
+    build(updated[1], corpus[1], str(tmp_path / "updated"), 3)
+    content = build(updated[0], corpus[1], str(tmp_path / "updated"), 3)
+    assert content["history"][1]["files_gone"] == [updated[1].pubmed_files[1]]
+    assert len(list((tmp_path / "updated" / "documents").glob("unit-*.txt"))) == 2
+    build(updated[0], corpus[1], str(tmp_path / "scratch"), 3)
+    assert shards_of(tmp_path / "updated") == shards_of(tmp_path / "scratch")
+
+
+def test_an_update_with_a_bad_file_leaves_the_corpus_as_it_is(corpus, updated, tmp_path):
+    build(updated[0], corpus[1], str(tmp_path / "updated"), 3)
+    before = contents(tmp_path / "updated")
+    pathlib.Path(updated[1].pubmed_files[1]).write_text("<PubmedArticleSet>")
+    with pytest.raises(InputError, match="pubmed26n0002.xml, line 1: not well-formed"):
+        build(updated[1], corpus[1], str(tmp_path / "updated"), 3)
+    assert contents(tmp_path / "updated") == before
+
+
+def test_an_update_that_was_stopped_goes_on(corpus, updated, tmp_path, monkeypatch):
+    build(updated[0], corpus[1], str(tmp_path / "updated"), 3)
+    with monkeypatch.context() as patch:
+        stop_before_the_manifest(patch)
+        with pytest.raises(StoppedError):
+            build(updated[1], corpus[1], str(tmp_path / "updated"), 3)
+    with pytest.raises(InputError, match="its shards are not finished; run data_prep.build_corpus again"):
+        manifest.check_shards([str(next((tmp_path / "updated").glob("*.tfrecord")))])
+    content = build(updated[1], corpus[1], str(tmp_path / "updated"), 3)
+    assert content["version"] == 2
+    build(updated[1], corpus[1], str(tmp_path / "scratch"), 3)
+    assert shards_of(tmp_path / "updated") == shards_of(tmp_path / "scratch")
 
 
 class StoppedError(Exception):
@@ -197,10 +274,10 @@ def test_a_stopped_build_goes_on_with_what_has_changed(corpus, built, tmp_path, 
         with monkeypatch.context() as patch:
             stop_before_the_manifest(patch)
             with pytest.raises(StoppedError):
-                build(sources, before, str(tmp_path), num_shards, 1)
+                build(sources, before, str(tmp_path), num_shards)
     finally:
         text.write_text(original)
-    build(sources, settings, str(tmp_path), 4, 1)
+    build(sources, settings, str(tmp_path), 4)
     assert contents(tmp_path) == contents(built[0])
 
 
@@ -226,12 +303,12 @@ def test_a_killed_build_goes_on(corpus, built, run_script, repository, tmp_path)
     command = arguments(*corpus, tmp_path, "--num_shards=4", "--dupe_factor=2")
     process = subprocess.Popen([sys.executable, *command], cwd=repository, stderr=subprocess.DEVNULL)
     first = tmp_path / built[1]["shards"][0]["name"]
-    while not (tmp_path / "work" / f"{first.name}.json").exists() and process.poll() is None:
+    while not (tmp_path / "documents" / f"{first.name}.json").exists() and process.poll() is None:
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "manifest.json").exists()
-    (tmp_path / "work" / "unit-000000-0000.txt.tmp1").write_text("half")  # what a kill during a write leaves
+    (tmp_path / "documents" / "unit-000000-0000.txt.tmp1").write_text("half")  # what a kill during a write leaves
     before = first.stat().st_mtime_ns
     result = run_script(*command)
     assert result.returncode == 0, result.stderr
@@ -245,7 +322,7 @@ def test_a_killed_build_goes_on(corpus, built, run_script, repository, tmp_path)
     assert "all 4 shards are as they were made" in result.stdout
     result = run_script(*command, "--dupe_factor=3")
     assert result.returncode == 1
-    assert "holds shards that were finished with other files or flags" in result.stderr
+    assert "holds shards that were finished with other flags" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -298,11 +375,10 @@ def test_shards_that_are_not_of_the_manifest_are_found(built, tmp_path):
     with pytest.raises(InputError, match="00000-of-00009.tfrecord: not one of the shards"):
         manifest.check_shards([str(other)])
     (tmp_path / "shards" / "manifest.json").unlink()
-    manifest.check_shards([str(other)])  # files of create_pretraining_data have no manifest
-    (tmp_path / "shards" / "work").mkdir()
-    (tmp_path / "shards" / "work" / "sources.json").write_text("[]")
     with pytest.raises(InputError, match="shards: its shards are not finished"):
         manifest.check_shards([str(other)])
+    shutil.rmtree(tmp_path / "shards" / "documents")
+    manifest.check_shards([str(other)])  # files of create_pretraining_data have no manifest
 
 
 MANIFEST = (
@@ -358,7 +434,7 @@ def test_names_that_are_not_utf8(corpus, tmp_path):
         file.write(b"A document.\n")
     sources = Sources(text_files=(os.fsdecode(path),), reading=Reading(sentence_splitter="none"))
     (tmp_path / "out").mkdir()
-    content = build(sources, corpus[1], str(tmp_path / "out"), 1, 1)
+    content = build(sources, corpus[1], str(tmp_path / "out"), 1)
     assert manifest.read(tmp_path / "out")["inputs"] == content["inputs"]
     assert os.fsencode(content["inputs"][0]["path"]) == path
 
@@ -372,11 +448,15 @@ def test_table_1(built):
 
 
 def test_a_number_of_shards_of_a_handy_size():
-    from data_prep.corpus.shards import choose_num_shards
+    from data_prep.corpus.shards import Layout, choose_layout
 
-    assert choose_num_shards(1000, 10) == 1
-    # 30 GB of text, gone through 5 times, with about twice the bytes in records: 300 GB in files of 100 MB.
-    assert 2500 <= choose_num_shards(30e9, 5) <= 3500
+    assert choose_layout(10, 1000, 10) == Layout(1, 1)
+    # 30 GB of text, gone through 5 times, with about twice the bytes in records: 300 GB in files of some 100 MB, in
+    # blocks of some 64 documents; nothing changes where a little is added.
+    layout = choose_layout(25_000_000, 30e9, 5)
+    assert 1500 <= layout.num_shards <= 6000
+    assert 40 <= 25_000_000 / layout.num_shards / layout.num_blocks <= 100
+    assert choose_layout(25_100_000, 30.1e9, 5) == layout
 
 
 @pytest.mark.parametrize(("text", "is_warned_of"), [("One.\n\nTwo.\n", True), ("One.\n\nTwo.\nThree.\n", False)])
@@ -398,8 +478,10 @@ def test_documents_of_a_single_line_are_warned_of(corpus, run_script, tmp_path, 
         (("--verify",), "manifest.json: no manifest of pre-training shards"),
         (("--text_files=no/such*",), "no/such*: no such file"),
         (("--text_files=README.md",), "--vocab_file: expected the vocab.txt"),
-        (("--text_files=README.md", "--vocab_file=samples/vocab.txt", "--runner=NoRunner"), "NoRunner"),
-        (("--text_files=README.md", "--beam_options=--x=1"), "--beam_options=--x=1: means nothing without --runner"),
+        (
+            ("--text_files=README.md", "--vocab_file=samples/vocab.txt", "--scheduler=no/file"),
+            "--scheduler=no/file: no such",
+        ),
     ],
 )
 def test_bad_commands(run_script, tmp_path, flags, message):

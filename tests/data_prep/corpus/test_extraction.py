@@ -8,12 +8,14 @@ import pytest
 
 from common.errors import InputError
 from common.files import locked
+from common.parallel import Processes
 from data_prep.corpus import external_sort, sources
-from data_prep.corpus.external_sort import read_in_order, read_shards, select_newest
-from data_prep.corpus.extraction import extract, extract_to_file, remove_work, run_paths
+from data_prep.corpus.external_sort import find_documents, read_in_order, read_texts, select_newest
+from data_prep.corpus.extraction import extract, extract_to_file, remove_documents
 from data_prep.corpus.sources import Reading, Sources
 from data_prep.formats import pubmed_xml
 
+HERE = Processes(1)
 PARAGRAPHS = Reading(sentence_splitter="none")
 
 
@@ -67,17 +69,17 @@ def test_two_processes_and_small_runs_make_the_same(pubmed, tmp_path, monkeypatc
 
 def test_shards_part_the_documents(pubmed, tmp_path):
     work = str(tmp_path / "work")
-    paths = run_paths(extract(pubmed, work, 1), work)
-    replaced, withdrawn, size = select_newest(paths)
-    assert (replaced, withdrawn, size) == (3, 1, sum(map(len, EXPECTED)))
-    in_shards = [document for shard in range(5) for document in read_shards(paths, shard, shard + 1, 5)]
-    assert sorted(text.decode() for _, _, _, text in in_shards) == sorted(EXPECTED)
-    assert sorted(in_shards) == sorted(read_shards(paths, 0, 5, 5))
+    runs = extract(pubmed, work, HERE).runs
+    assert select_newest(runs) == (3, sum(map(len, EXPECTED)), 3, 1)
+    in_shards = [document for shard in range(5) for document in find_documents(runs, shard, shard + 1, 5)]
+    assert sorted(text.decode() for _, text in read_texts(in_shards)) == sorted(EXPECTED)
+    assert {(document.sentences, document.words) for document in in_shards} == {(2, 2), (2, 3)}
+    assert in_shards == find_documents(runs, 0, 5, 5)
 
 
 def test_finished_units_are_not_read_again(pubmed, tmp_path, monkeypatch):
     work = str(tmp_path / "work")
-    extract(pubmed, work, 1)
+    extract(pubmed, work, HERE)
     before = list(read_in_order_of(pubmed, work))
 
     def fail(path, options):
@@ -88,14 +90,14 @@ def test_finished_units_are_not_read_again(pubmed, tmp_path, monkeypatch):
 
 
 def read_in_order_of(told, work):
-    paths = run_paths(extract(told, work, 1), work)
-    select_newest(paths)
-    return read_in_order(paths)
+    runs = extract(told, work, HERE).runs
+    select_newest(runs)
+    return read_in_order(runs)
 
 
 def test_a_file_that_has_changed_is_read_again(pubmed, tmp_path):
     work = str(tmp_path / "work")
-    extract(pubmed, work, 1)
+    extract(pubmed, work, HERE)
     path = pubmed.pubmed_files[1]
     with open(path, "w") as file:
         file.write(f"<PubmedArticleSet>{record(7, 'Seven.')}</PubmedArticleSet>")
@@ -104,31 +106,47 @@ def test_a_file_that_has_changed_is_read_again(pubmed, tmp_path):
     assert texts == ["T2.\nTwo.\n", "T7.\nSeven.\n", "T1.\nOne new.\n", "T5.\nFive first.\n"]
 
 
-def test_work_on_other_files_is_not_gone_on_with(pubmed, tmp_path):
+def test_with_more_files_these_alone_are_read(pubmed, tmp_path, monkeypatch):
     work = str(tmp_path / "work")
-    extract(pubmed, work, 1)
-    other = Sources(pubmed_files=pubmed.pubmed_files[:2], reading=PARAGRAPHS)
-    with pytest.raises(InputError, match="work: holds work on other files"):
-        extract(other, work, 1)
+    extract(dataclasses.replace(pubmed, pubmed_files=pubmed.pubmed_files[1:]), work, HERE)
+    read = []
+
+    def note(path, options, original=pubmed_xml.read_articles):
+        read.append(path)
+        return original(path, options)
+
+    monkeypatch.setattr(pubmed_xml, "read_articles", note)
+    assert [text.decode() for text in read_in_order_of(pubmed, work)] == EXPECTED
+    assert read == [pubmed.pubmed_files[0]]
+
+
+def test_documents_that_were_read_otherwise_are_not_gone_on_with(pubmed, tmp_path):
+    work = str(tmp_path / "work")
+    extract(pubmed, work, HERE)
+    other = dataclasses.replace(pubmed, reading=Reading(sentence_splitter="nupunkt"))
+    expected = 'work: its documents were read with sentence_splitter "none", not "nupunkt"; expected'
+    with pytest.raises(InputError, match=expected):
+        extract(other, work, HERE)
 
 
 def test_other_files_in_the_work_directory_are_left_alone(pubmed, tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "thesis.tex").write_text("mine")
     with pytest.raises(InputError, match="work: holds other files .thesis.tex"):
-        extract(pubmed, str(tmp_path / "work"), 1)
-    remove_work(str(tmp_path / "work"))
+        extract(pubmed, str(tmp_path / "work"), HERE)
+    remove_documents(str(tmp_path / "work"))
     assert (tmp_path / "work" / "thesis.tex").exists()
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".txt"])
 def test_a_damaged_file_of_the_work_directory(pubmed, tmp_path, suffix):
     work = str(tmp_path / "work")
-    paths = run_paths(extract(pubmed, work, 1), work)
-    select_newest(paths)
-    os.truncate(f"{paths[0]}{suffix}", 3)
-    with pytest.raises(InputError, match=f"{paths[0]}{suffix}: damaged; expected that the directory {work} is removed"):
-        read_shards(paths, 0, 1, 1)
+    runs = extract(pubmed, work, HERE).runs
+    select_newest(runs)
+    damaged = f"{runs[0].path}{suffix}"
+    os.truncate(damaged, 3)
+    with pytest.raises(InputError, match=f"{damaged}: damaged; expected that the directory {work} is removed"):
+        list(read_texts(find_documents(runs, 0, 1, 1)))
 
 
 def test_bad_files_stop_or_are_skipped(pubmed, tmp_path):
@@ -173,9 +191,9 @@ def test_what_was_skipped_is_an_error_without_the_flag(pubmed, tmp_path):
     with open(pubmed.pubmed_files[1], "w") as file:
         file.write("<html/>")
     work = str(tmp_path / "work")
-    extract(dataclasses.replace(pubmed, reading=Reading(sentence_splitter="none", skip_bad_files=True)), work, 1)
+    extract(dataclasses.replace(pubmed, reading=Reading(sentence_splitter="none", skip_bad_files=True)), work, HERE)
     with pytest.raises(InputError, match=r"pubmed24n0002\.xml, line 1: root element html"):
-        extract(pubmed, work, 1)
+        extract(pubmed, work, HERE)
 
 
 def test_of_a_bad_text_nothing_is_taken(tmp_path, monkeypatch):
@@ -185,13 +203,12 @@ def test_of_a_bad_text_nothing_is_taken(tmp_path, monkeypatch):
     files = (str(tmp_path / "bad.txt"), str(tmp_path / "missing.txt"), str(tmp_path / "good.txt"))
     skipping = Sources(text_files=files, reading=Reading(sentence_splitter="none", skip_bad_files=True))
     assert len(sources.list_units(skipping)) == 6
-    extracted = extract(skipping, str(tmp_path / "work"), 1)
+    extracted = extract(skipping, str(tmp_path / "work"), HERE)
     (bad, missing) = extracted.bad_files
     assert "bad.txt, line 5: invalid UTF-8" in bad
     assert "missing.txt: " in missing
-    paths = run_paths(extracted, str(tmp_path / "work"))
-    select_newest(paths)
-    assert list(read_in_order(paths)) == [b"Good.\n"]
+    select_newest(extracted.runs)
+    assert list(read_in_order(extracted.runs)) == [b"Good.\n"]
 
 
 def test_of_several_articles_in_a_file_the_last_version_counts(tmp_path):
