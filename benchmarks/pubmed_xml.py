@@ -172,7 +172,7 @@ def _pubmed_data(pmid, rng):
     return data
 
 
-def _record(pmid, line, rng, without_abstract):
+def make_record(pmid, line, rng, without_abstract):
     title, _, text = line.partition(". ")
     chemicals = [
         E.Chemical(E.RegistryNumber("0"), E.NameOfSubstance(_phrase(rng, 2), UI="D001993"))
@@ -212,15 +212,15 @@ def write_pubmed_xml(path, abstracts, seed, first_pmid=1, without_abstract=0.15,
     with (gzip.open if path.endswith(".gz") else open)(path, "wt", encoding="utf-8", newline="\n") as file:
         file.write(HEAD)
         for pmid, abstract in enumerate(abstracts, first_pmid):
-            file.write(_format(_record(str(pmid), abstract, rng, without_abstract)))
+            file.write(format_element(make_record(str(pmid), abstract, rng, without_abstract)))
         deleted = [E.PMID(str(90_000_000 + rng.randrange(10**6)), Version="1") for _ in range(num_deleted)]
         if deleted:
-            file.write(_format(E.DeleteCitation(*deleted)))
+            file.write(format_element(E.DeleteCitation(*deleted)))
         file.write("</PubmedArticleSet>\n")
     return pmid - first_pmid + 1
 
 
-def _format(element):
+def format_element(element):
     etree.indent(element, space="  ", level=1)
     return f"  {etree.tostring(element, encoding='unicode')}\n"
 
