@@ -17,6 +17,7 @@ from common.errors import InputError
 from common.files import make_directory
 
 CONNECT_SECONDS = 60
+WORKERS_SECONDS = 300  # until the first comes
 
 
 @contextlib.contextmanager
@@ -50,7 +51,7 @@ class Cluster:
     def __init__(self, client, scheduler):
         self._client, self._scheduler = client, scheduler
         try:
-            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+            client.wait_for_workers(1, timeout=WORKERS_SECONDS)
         except TimeoutError:
             raise InputError(f"--scheduler={scheduler}: no worker has come; expected dask worker to run") from None
         self.number = sum(client.nthreads().values())

@@ -170,3 +170,60 @@ def test_no_scheduler_answers(monkeypatch):
         cluster.connect("tcp://127.0.0.1:9"),
     ):
         pass
+
+
+SRUN = """#!/usr/bin/env bash
+# Two tasks; the options before the command are of srun.
+while [[ $1 == --* ]]; do shift; done
+trap 'kill $(jobs -p)' TERM
+"$@" & "$@" &
+wait
+wait
+"""
+
+
+def start_job(corpus, repository, tmp_path):
+    """Starts scripts/build_corpus.slurm where `srun` runs two tasks here and `scontrol` notes what it is asked."""
+    programs = tmp_path / "bin"
+    programs.mkdir(exist_ok=True)
+    (programs / "srun").write_text(SRUN)
+    (programs / "scontrol").write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    (programs / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    told, settings, _ = corpus
+    flags = [
+        *(f"--pubmed_files={','.join(told.pubmed_files)}", "--sentence_splitter=none", "--do_lower_case=false"),
+        *(f"--output_dir={tmp_path}/shards", f"--vocab_file={settings.vocab_file}", f"--num_shards={SHARDS}"),
+        *("--max_seq_length=32", "--max_predictions_per_seq=5", "--dupe_factor=4"),
+    ]
+    (tmp_path / "shards").mkdir(exist_ok=True)
+    return subprocess.Popen(
+        ["bash", "scripts/build_corpus.slurm", *flags],
+        cwd=repository,
+        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "SLURM_JOB_ID": "77"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_slurm_job_that_is_stopped_goes_back_into_the_queue_and_on(corpus, repository, tmp_path):
+    job = start_job(corpus, repository, tmp_path)
+    wait_for("documents/unit-*.json", tmp_path / "shards", job)
+    job.send_signal(signal.SIGTERM)
+    job.communicate()
+    assert job.returncode == 128 + signal.SIGTERM
+    assert (tmp_path / "asked").read_text() == "requeue 77\n"
+    assert not list(tmp_path.glob("shards.dask*"))
+    job = start_job(corpus, repository, tmp_path)
+    _, err = job.communicate()
+    assert job.returncode == 0, err
+    assert contents(tmp_path / "shards") == corpus[2]
+    assert (tmp_path / "asked").read_text() == "requeue 77\n"
+
+
+def test_a_slurm_job_without_an_output_directory(repository):
+    result = subprocess.run(["bash", "scripts/build_corpus.slurm"], cwd=repository, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr == "error: no --output_dir=...; expected the flags of data_prep.build_corpus\n"
