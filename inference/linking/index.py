@@ -26,7 +26,7 @@ from common.progress import progress
 from inference.linking import names, terminology
 
 SUFFIX = ".index"
-VERSION = "1"  # of what is in the file; another one is built anew
+VERSION = "2"  # of what is in the file; another one is built anew
 NUM_GRAMS = 2**18
 _CHUNK = 100_000  # keys whose n-grams are found at once
 

@@ -14,7 +14,9 @@ _SPELLED = str.maketrans(
 _APOSTROPHES = re.compile("['\u2019\u02bc\u2032](s\\b)?")  # Down's: Down
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
 _FILLERS = {"a", "an", "of", "the"}
-_ROMAN = {"ii": "2", "iii": "3", "iv": "4"}  # not those of one letter, which may stand for themselves
+_ROMAN = {roman: str(number) for number, roman in enumerate("ii iii iv v vi vii viii ix x xi xii xiii".split(), 2)}
+_ROMAN |= {"i": "1"}
+_NUMBERED = {"class", "factor", "grade", "group", "stage", "type"}  # of one letter, which else may stand for itself
 _BRITISH = re.compile("ae|oe")
 _DECISIVE = {"and", "anti", "no", "non", "not", "or", "without"}
 _PLURALS = (  # the first that fits; what the singular ends in
@@ -31,21 +33,22 @@ _MAX_ACRONYM = 4  # letters: AIDS is not the plural of an aid
 def normalize(name: str) -> str:
     """The key of a name: words and numbers in lower case, separated by spaces; "" if it has none.
 
-    Accents and punctuation are left out, Greek letters are spelled, Roman numerals (but I, V and X) are numbers,
+    Accents and punctuation are left out, Greek letters are spelled, Roman numerals are numbers (I, V and X in `type I`),
     plurals are singular and British spelling is American. Articles and `of` are left out. The order of words does not
     count, but in names with several numbers, as chemicals have them: `2-ethyl-3-methyl` is not `3-ethyl-2-methyl`.
     """
     text = "".join(char for char in unicodedata.normalize("NFKD", name) if not unicodedata.combining(char))
     found = _WORDS.findall(_APOSTROPHES.sub("", text.translate(_SPELLED)))
-    words = [_key_of_word(word) for word in found if word.lower() not in _FILLERS]
+    pairs = zip(["", *found[:-1]], found, strict=True) if found else ()
+    words = [_key_of_word(word, before) for before, word in pairs if word.lower() not in _FILLERS]
     if sum(word.isdecimal() for word in words) <= 1:
         words.sort(key=lambda word: (word.isdecimal(), word))
     return " ".join(words)
 
 
-def _key_of_word(word):
+def _key_of_word(word, before):
     lower = word.casefold()
-    if lower in _ROMAN:
+    if lower in _ROMAN and (len(lower) > 1 or before.casefold() in _NUMBERED):
         return _ROMAN[lower]
     lower = _BRITISH.sub("e", lower)
     if len(word) < _MIN_PLURAL or (word.isupper() and len(word) <= _MAX_ACRONYM):

@@ -122,6 +122,8 @@ def _names_of_term(path, stanza, start, clauses, left_out):
     if values.get("is_obsolete") == "true":
         left_out["obsolete terms"] += 1
         return
+    if not any(tag in ("name", "synonym") and value for _, tag, value in clauses):
+        left_out["terms without a name"] += 1
     if values.get("name"):
         yield Name(fold(values["name"]), values["id"])
     for number, tag, value in clauses:

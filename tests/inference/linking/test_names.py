@@ -48,3 +48,11 @@ def test_a_name_without_words_has_no_key(name):
 def test_numbers_single_letters_and_negations_decide():
     assert decisive(normalize("non-insulin-dependent diabetes, type 2B")) == ["2", "b", "non"]
     assert decisive(normalize("insulin dependent diabetes")) == []
+
+
+def test_roman_numerals_are_numbers_that_tell_names_apart():
+    assert normalize("diabetes mellitus type I") == normalize("type 1 diabetes mellitus")
+    assert normalize("factor V deficiency") == normalize("factor 5 deficiency")
+    assert normalize("protein I") != normalize("protein 1")  # iodine, or the letter
+    assert decisive(normalize("factor VII deficiency")) == ["7"]
+    assert decisive(normalize("factor VIII deficiency")) == ["8"]

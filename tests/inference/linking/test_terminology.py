@@ -29,6 +29,9 @@ id: EX:2 {a="b"}
 name: old name
 is_obsolete: true
 
+[Term]
+id: A:99
+
 [Typedef]
 id: part_of
 name: part of
@@ -71,7 +74,7 @@ def test_obo(tmp_path):
         Name("small", "EX:1", rank=RELATED),
         Name("A name in two lines", "EX:3", rank=NAME),
     ]
-    assert left_out == {"obsolete terms": 1}
+    assert left_out == {"obsolete terms": 1, "terms without a name": 1}
 
 
 @pytest.mark.parametrize("name", ["CTD_diseases.tsv", "CTD_diseases.csv"])
