@@ -50,7 +50,7 @@ class Run(NamedTuple):
     first: int  # which of all files of a corpus it is of; orders documents of different files
 
 
-class Document(NamedTuple):
+class StoredDocument(NamedTuple):
     """A document that counts, and where its text is."""
 
     digest: bytes
@@ -217,7 +217,7 @@ def _documents(run, rows):
     index = index[_load(f"{run.path}.keep.npy")[rows]]
     names = ("digest", "order", "corpus", "sentences", "words", "offset", "size")
     return [
-        Document(digest, order + (run.first << FILE_BITS), corpus, sentences, words, run.path, offset, size)
+        StoredDocument(digest, order + (run.first << FILE_BITS), corpus, sentences, words, run.path, offset, size)
         for digest, order, corpus, sentences, words, offset, size in index[list(names)].tolist()
     ]
 

@@ -33,7 +33,7 @@ _MAX_ACRONYM = 4  # letters: AIDS is not the plural of an aid
 def normalize(name: str) -> str:
     """The key of a name: words and numbers in lower case, separated by spaces; "" if it has none.
 
-    Accents and punctuation are left out, Greek letters are spelled, Roman numerals are numbers (I, V and X in `type I`),
+    Accents and punctuation are left out, Greek letters are spelled, Roman numerals are numbers (I, V, X in `type I`),
     plurals are singular and British spelling is American. Articles and `of` are left out. The order of words does not
     count, but in names with several numbers, as chemicals have them: `2-ethyl-3-methyl` is not `3-ethyl-2-methyl`.
     """

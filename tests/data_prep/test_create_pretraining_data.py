@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from common.errors import InputError
+from common.files import temporary_path
 from data_prep.corpus import instances, pretraining_text
 from data_prep.corpus.instances import Options
 from data_prep.corpus.pretraining_text import Corpus, Counts, TextFiles, read_corpus
@@ -269,7 +270,7 @@ def test_failure_leaves_what_stood_there(text_files, vocab_file, tmp_path):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_full_disk(tmp_path):
     output = tmp_path / "out"
-    os.symlink("/dev/full", f"{output}.tmp{os.getpid()}")
+    os.symlink("/dev/full", temporary_path(str(output)))
     with pytest.raises(InputError, match="out: cannot be written .*No space left"):
         write_records([b"record" * 1000] * 1000, [str(output)])
     assert os.listdir(tmp_path) == []
