@@ -81,8 +81,8 @@ def make_shard(shard, layout, documents, settings, made_from, directory, output_
     Args:
       shard: its number, which together with the seed determines all random choices.
       layout: Layout.
-      documents: list of `external_sort.StoredDocument`, by digest and order. Of several with the same text, the one that
-        was read first counts.
+      documents: list of `external_sort.StoredDocument`, by digest and order. Of several with the same text, the one
+        that was read first counts.
       settings: `pretraining_records.Settings`.
       made_from: what the records depend on beside the documents, as text.
       directory: where to keep what a shard was made of.
