@@ -267,8 +267,9 @@ def build_as_told(values):
     documents = os.path.join(values.output_dir, manifest.DOCUMENTS)
     num_shards = values.num_shards
     if finished is not None:
-        num_shards = num_shards or finished.get("num_shards", 0)
-        if finished["flags"] != describe_flags(sources, settings) or num_shards != finished.get("num_shards", 0):
+        told = finished.get("num_shards", len(finished["shards"]))  # manifests of version 0.1 lack it
+        num_shards = num_shards or told
+        if finished["flags"] != describe_flags(sources, settings) or num_shards != told:
             raise InputError(
                 f"{values.output_dir}: holds shards that were finished with other flags; expected another --output_dir"
             )

@@ -187,6 +187,36 @@ def test_an_update_makes_the_shards_of_a_build_from_scratch(corpus, updated, tmp
     assert update["shards_changed"] == len(changed)
 
 
+def test_the_same_command_with_more_files_is_an_update(corpus, updated, run_script, tmp_path):
+    def command(*more):
+        return (
+            *("-m", "data_prep.build_corpus", f"--pubmed_files={tmp_path}/pubmed26n*.xml", "--sentence_splitter=none"),
+            *(f"--output_dir={tmp_path}/updated", f"--vocab_file={corpus[1].vocab_file}", "--do_lower_case=false"),
+            *(f"--max_seq_length={LENGTH}", "--max_predictions_per_seq=5", "--dupe_factor=2", *more),
+        )
+
+    later = tmp_path / "pubmed26n0002.xml"
+    later.rename(tmp_path / "not yet")
+    result = run_script(*command())
+    assert result.returncode == 0, result.stderr
+    assert "399 documents" in result.stdout
+    (tmp_path / "not yet").rename(later)
+    result = run_script(*command("--num_shards=7"))
+    assert result.returncode == 1
+    assert "holds shards that were finished with other flags" in result.stderr.splitlines()[-1]
+    result = run_script(*command("--keep_documents=false"))
+    assert result.returncode == 0, result.stderr
+    assert "399 documents" in result.stdout
+    assert "left out: replaced by a newer version (2), withdrawn (1)" in result.stdout
+    assert not (tmp_path / "updated" / "documents").exists()
+    build(dataclasses.replace(updated[1], text_files=()), corpus[1], str(tmp_path / "scratch"))
+    assert shards_of(tmp_path / "updated") == shards_of(tmp_path / "scratch")
+    later.unlink()
+    result = run_script(*command())
+    assert result.returncode == 1
+    assert "and not the documents that they were made of (--keep_documents)" in result.stderr.splitlines()[-1]
+
+
 def test_records_of_blocks_that_have_not_changed_are_not_made_again(corpus, updated, tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "BLOCK_DOCUMENTS", 8)
     build(updated[0], corpus[1], str(tmp_path / "updated"), 1)

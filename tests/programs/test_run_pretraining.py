@@ -100,6 +100,26 @@ def scalars_by_tag(directory):
     return found
 
 
+def test_init_checkpoint_of_a_run_begins_a_new_schedule_with_its_weights(
+    sample_model, sample_records, run_script, tmp_path
+):
+    """As after an update of the corpus. The first step of a warm-up has rate 0, wherever the old run was."""
+    steps = ("--num_train_steps=3", "--num_warmup_steps=1", "--train_batch_size=4")
+    result = run_script(*arguments(sample_model, sample_records, tmp_path / "old", *steps))
+    assert result.returncode == 0, result.stderr
+    steps = ("--num_train_steps=1", "--num_warmup_steps=10", "--train_batch_size=4")
+    told = f"--init_checkpoint={tmp_path}/old/model.ckpt-3"
+    result = run_script(*arguments(sample_model, sample_records, tmp_path / "new", *steps, told))
+    assert result.returncode == 0, result.stderr
+    old, new = (tf.train.load_checkpoint(str(tmp_path / name)) for name in ("old/model.ckpt-3", "new/model.ckpt-1"))
+    assert new.get_tensor("global_step") == 1
+    names = old.get_variable_to_shape_map()
+    weights = [name for name in names if name.startswith(("bert/", "cls/")) and "adam" not in name]
+    assert len(weights) > 20
+    for name in weights:
+        assert (old.get_tensor(name) == new.get_tensor(name)).all(), name
+
+
 def test_what_tensorboard_shows(sample_model, sample_records, run_script, tmp_path):
     result = run_script(
         *arguments(sample_model, sample_records, tmp_path),
